@@ -1,0 +1,212 @@
+"""The vocabulary: what flows from a dataset to a row of the leaderboard.
+
+    examples -> Splits -> Spec, Encoded -> keras.Model -> predictions -> Evaluation -> Result
+
+A task is a handful of plain functions over these nouns; the runner calls them in this order and knows nothing else
+about the task. Nothing here imports a deep-learning framework.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+    from pydantic import BaseModel
+
+Example = Mapping[str, Any]
+"""One example as plain Python values, such as ``{"tokens": ["EU", "rejects"], "tags": ["B-ORG", "O"]}``.
+
+A dataset that knows the best possible answer to an example puts it under ``"oracle"``, in the form in which the task's
+predictions come; the runner scores these answers as the dataset's ceiling.
+"""
+
+Prediction = Any
+"""The answer to one example, in the task's own form; for tagging a list of tags, one for each token."""
+
+Status = Literal["ok", "failed", "diverged", "n/a"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Splits:
+    """A dataset, ready to use: three sequences of examples that share no selection.
+
+    Args:
+        dataset: its name, as the leaderboard shows it.
+        train, validation, test: the examples, in a fixed order.
+        notes: what happened on the way and a reader of the scores should know (how validation was cut, repeated
+            examples, tags that only test has).
+    """
+
+    dataset: str
+    train: Sequence[Example]
+    validation: Sequence[Example]
+    test: Sequence[Example]
+    notes: tuple[str, ...] = ()
+
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that change when any example of any split changes."""
+        digest = hashlib.sha256()
+        for split in ("train", "validation", "test"):
+            for example in getattr(self, split):
+                digest.update(json.dumps(dict(example), sort_keys=True, ensure_ascii=False, default=str).encode())
+                digest.update(b"\n")
+            digest.update(b"\f")
+        return digest.hexdigest()[:16]
+
+
+@dataclasses.dataclass(frozen=True)
+class Array:
+    """The shape and type of one model input or target, without the batch axis. `None` marks the axis that is padded."""
+
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What follows from the training data and not from the configuration. JSON all through, saved with the model.
+
+    Args:
+        inputs: the model's inputs by name.
+        target: what the loss compares the model's output with.
+        sizes: numbers that the model's layers need, such as the number of words known.
+        classes: the names of the classes, in the order of the logits.
+        preprocessing: whatever `Task.encode` needs to treat new text as it treated the training text.
+    """
+
+    inputs: Mapping[str, Array]
+    target: Array
+    sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    preprocessing: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Spec:
+        value = json.loads(text)
+        value["inputs"] = {k: Array(tuple(v["shape"]), v["dtype"]) for k, v in value["inputs"].items()}
+        value["target"] = Array(tuple(value["target"]["shape"]), value["target"]["dtype"])
+        value["classes"] = tuple(value["classes"])
+        return cls(**value)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """One split as arrays, one per example and not yet padded; batching pads them.
+
+    Args:
+        inputs: for each input name, one array an example, shaped as `Spec.inputs` says.
+        targets: one array an example; empty for examples without an answer.
+        notes: what encoding had to leave out, counted ("3 words longer than 20 characters lose their middle").
+    """
+
+    inputs: Mapping[str, Sequence[np.ndarray]]
+    targets: Sequence[np.ndarray]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Scores of a split, and what happened on each of its examples.
+
+    Args:
+        scores: metric name to value. Fractions lie between 0 and 1.
+        outcomes: one JSON-able mapping an example, in the order of the split: enough to score any subset again.
+    """
+
+    scores: Mapping[str, float]
+    outcomes: Sequence[Mapping[str, Any]]
+
+
+Baseline = Callable[[Sequence[Example], Sequence[Example], "BaseModel", int], Callable[[Sequence[Example]], list]]
+"""A model that is no neural network: ``baseline(train, validation, settings, seed)`` fits it and returns a function
+from examples to predictions. The returned function has an attribute ``parameters``, the number of fitted numbers."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """A task, as plain functions.
+
+    Args:
+        name: as on the command line.
+        schema: what an example maps to what; datasets with the same schema serve the task.
+        metric: the primary score, which also selects the best epoch on validation.
+        lower_is_better: names of the scores of which less is better.
+        version: raised whenever any score could change.
+        settings: the typed `[features]` table of the task's configuration.
+        read: a file of the user's own -> examples.
+        spec: training examples, settings -> Spec. Sees training examples alone.
+        encode: examples, Spec -> Encoded.
+        build: Spec, settings, architecture's encoder, its width -> an uncompiled `keras.Model`.
+        loss: nothing -> a Keras loss.
+        decode: the model's output for each example, without padding, Spec -> predictions.
+        evaluate: predictions, examples -> Evaluation.
+        baselines: the models that are no neural networks, by name.
+    """
+
+    name: str
+    schema: str
+    metric: str
+    version: int
+    settings: type[BaseModel]
+    read: Callable[..., list[Example]]
+    spec: Callable[[Sequence[Example], Any], Spec]
+    encode: Callable[[Sequence[Example], Spec], Encoded]
+    build: Callable[..., keras.Model]
+    loss: Callable[[], keras.Loss]
+    decode: Callable[[Sequence[np.ndarray], Spec], list[Prediction]]
+    evaluate: Callable[[Sequence[Prediction], Sequence[Example]], Evaluation]
+    baselines: Mapping[str, Baseline] = dataclasses.field(default_factory=dict)
+    lower_is_better: frozenset[str] = frozenset()
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self.metric not in self.lower_is_better
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """What happened in one run: one model, one seed, one dataset. It becomes rows of the leaderboard.
+
+    Sizes are counts, times are seconds, memory is MiB (2**20 bytes); `None` where a figure does not apply.
+    """
+
+    run_id: str
+    timestamp: str
+    suite_version: str
+    task: str
+    task_version: int
+    dataset: str
+    dataset_hash: str
+    split: str
+    model: str
+    config_hash: str
+    seed: int
+    metric: str
+    scores: Mapping[str, float]
+    lower_is_better: frozenset[str] = frozenset()
+    n_examples: int
+    params: int | None = None
+    epochs: int | None = None
+    train_seconds: float | None = None
+    compile_seconds: float | None = None
+    examples_per_second: float | None = None
+    peak_memory_mb: float | None = None
+    backend: str = ""
+    device: str = ""
+    precision: str = ""
+    git_commit: str = ""
+    status: Status = "ok"
+    note: str = ""
