@@ -88,10 +88,12 @@ class Spec:
     preprocessing: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> str:
+        """The whole specification as JSON text."""
         return json.dumps(dataclasses.asdict(self), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Spec:
+        """The specification that `to_json` wrote."""
         value = json.loads(text)
         value["inputs"] = {k: Array(tuple(v["shape"]), v["dtype"]) for k, v in value["inputs"].items()}
         value["target"] = Array(tuple(value["target"]["shape"]), value["target"]["dtype"])
@@ -173,6 +175,7 @@ class Task:
 
     @property
     def higher_is_better(self) -> bool:
+        """The direction of the primary metric."""
         return self.metric not in self.lower_is_better
 
 
