@@ -1,0 +1,1 @@
+"""Where examples come from: readers, sources, splits and the datasets themselves. Needs no deep-learning framework."""
