@@ -1,0 +1,112 @@
+"""Choosing backend, device and precision, before Keras is imported for the first time."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import logging
+import os
+import platform
+import sys
+import warnings
+
+from suite.errors import InputError
+
+MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Backend:
+    """What computes: the backend's name and version, the device's name, and the precision in use."""
+
+    name: str
+    version: str
+    device: str
+    precision: str
+
+
+def prepare(*, device: str = "auto", precision: str = "auto") -> Backend:
+    """Imports Keras on the chosen backend and device, quietly, and sets its precision.
+
+    The backend is `KERAS_BACKEND`, else TensorFlow, else whichever of JAX and PyTorch is installed.
+
+    Args:
+        device: `auto` takes a GPU where there is one.
+        precision: `auto` is bfloat16 (float32 weights) on a GPU and float32 elsewhere.
+
+    Raises:
+        InputError: no backend is installed, or a GPU was asked for and there is none.
+    """
+    name = _choose_backend()
+    os.environ["KERAS_BACKEND"] = name
+    if device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    _silence(name)
+    import keras
+
+    gpu = _gpu_name(name) if device != "cpu" else ""
+    if device == "gpu" and not gpu:
+        raise InputError(f"--device gpu: {name} sees no GPU here; use --device auto or --device cpu")
+    if precision == "auto":
+        precision = "bfloat16" if gpu else "float32"
+    keras.config.set_dtype_policy(precision if precision == "float32" else f"mixed_{precision}")
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        # Repeats of a seeded run, and runs resumed from a checkpoint, must be bit-identical.
+        tf.config.experimental.enable_op_determinism()
+    version = importlib.import_module(MODULES[name]).__version__
+    return Backend(name, version, gpu or cpu_name(), precision)
+
+
+def cpu_name() -> str:
+    """The processor's name and the number of cores that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    model = platform.processor() or platform.machine()
+    try:
+        with open("/proc/cpuinfo", encoding="utf8") as lines:  # noqa: PTH123 - not a file, and absent off Linux
+            model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return f"{model}, {cores} cores"
+
+
+def _choose_backend() -> str:
+    name = os.environ.get("KERAS_BACKEND", "")
+    if name:
+        if name not in MODULES:
+            raise InputError(f"KERAS_BACKEND={name}: expected one of {', '.join(MODULES)}")
+        if importlib.util.find_spec(MODULES[name]) is None:
+            raise InputError(f"KERAS_BACKEND={name}: the package {MODULES[name]} is not installed")
+        return name
+    for candidate, module in MODULES.items():
+        if importlib.util.find_spec(module) is not None:
+            return candidate
+    raise InputError("no deep-learning framework is installed: install tensorflow, jax or torch")
+
+
+def _silence(name: str) -> None:
+    """TensorFlow and its libraries report their start at length on stderr; none of it concerns the user."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    if name == "tensorflow":
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    if not sys.warnoptions:
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+
+
+def _gpu_name(name: str) -> str:
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else ""
+    if name == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        return device.device_kind if device.platform == "gpu" else ""
+    import torch
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""

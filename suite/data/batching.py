@@ -1,0 +1,178 @@
+"""From encoded examples to padded batches of a few fixed shapes. NumPy alone.
+
+B examples in a batch, L length to which its examples are padded.
+
+Each distinct shape costs a compilation, each padded place costs work; so lengths are gathered into a few buckets, chosen
+to leave the least padding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from suite.task import Encoded, Spec
+
+FULL_BATCH_LENGTH = 128  # above it a batch holds fewer examples, so that a long text does not exhaust memory
+
+
+class Batch(NamedTuple):
+    """One padded batch.
+
+    Args:
+        inputs: name -> (B, ...) or (B, L, ...).
+        targets: (B,) or (B, L, ...).
+        weights: float32 (B,) or (B, L): 1 where the loss counts, 0 on padding and on rows that only fill the batch.
+        rows: (B,) the examples' places in the split; -1 for rows that only fill the batch.
+        length: L, or 0 where nothing is padded.
+    """
+
+    inputs: dict[str, np.ndarray]
+    targets: np.ndarray
+    weights: np.ndarray
+    rows: np.ndarray
+    length: int
+
+
+def bucket_lengths(lengths: Sequence[int] | np.ndarray, count: int) -> list[int]:
+    """At most `count` lengths to pad to that leave the least padding over all examples (dynamic programming).
+
+    Example:
+
+    >>> bucket_lengths([3, 3, 4, 9, 10], 2)
+    [4, 10]
+    """
+    values, repeats = np.unique(np.asarray(lengths), return_counts=True)
+    if len(values) <= count:
+        return [int(value) for value in values]
+    examples = np.concatenate([[0], np.cumsum(repeats)])
+    # cost[j]: padded places when the first j distinct lengths share the buckets used so far
+    cost = np.concatenate([[0.0], np.full(len(values), np.inf)])
+    starts = []
+    for _ in range(count):
+        # bucket i..j-1 is padded to values[j-1]
+        table = cost[:, None] + np.where(
+            np.arange(len(values) + 1)[:, None] < np.arange(len(values) + 1)[None, :],
+            (examples[None, :] - examples[:, None]) * np.concatenate([[0], values])[None, :],
+            np.inf,
+        )
+        table[0, 0] = 0.0
+        starts.append(table.argmin(axis=0))
+        cost = table.min(axis=0)
+    edges, end = [], len(values)
+    for start in reversed(starts):
+        if end == 0:
+            break
+        edges.append(int(values[end - 1]))
+        end = int(start[end])
+    return sorted(edges)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Which examples go together, and how long each batch is. One epoch's order."""
+
+    batches: Sequence[np.ndarray]
+    lengths: Sequence[int]
+
+
+class Batches:
+    """A split cut into batches.
+
+    Args:
+        encoded: the split.
+        spec: which axes are padded.
+        batch_size: examples in a batch of usual length.
+        edges: lengths to pad to, from `bucket_lengths` of the training split; longer examples are padded to the next
+            power of two.
+        seed: orders the examples anew for every epoch; `None` leaves them as they are, for prediction.
+    """
+
+    def __init__(self, encoded: Encoded, spec: Spec, *, batch_size: int, edges: Sequence[int], seed: int | None = None):
+        self.encoded = encoded
+        self.spec = spec
+        self.batch_size = batch_size
+        self.seed = seed
+        self.lengths = example_lengths(encoded, spec)
+        self.buckets = np.array([_bucket(length, edges) for length in self.lengths], dtype=int)
+        self.start_epoch(None)
+
+    def start_epoch(self, epoch: int | None) -> None:
+        """Orders the examples for this epoch (from 0). The order depends on the seed and the epoch alone.
+
+        `None` puts the batches in order of length, the longest before the shortest.
+        """
+        random = None if self.seed is None or epoch is None else np.random.default_rng([self.seed, epoch])
+        batches, lengths = [], []
+        for length in np.unique(self.buckets):
+            members = np.flatnonzero(self.buckets == length)
+            if random is not None:
+                random.shuffle(members)
+            rows = self._rows(int(length))
+            for start in range(0, len(members), rows):
+                batches.append(members[start : start + rows])
+                lengths.append(int(length))
+        order = np.roll(np.arange(len(batches)), 1) if random is None else random.permutation(len(batches))
+        self.plan = Plan([batches[i] for i in order], [lengths[i] for i in order])
+
+    def __len__(self) -> int:
+        return len(self.plan.batches)
+
+    def __getitem__(self, index: int) -> Batch:
+        members, length = self.plan.batches[index], self.plan.lengths[index]
+        filler = self._rows(length) - len(members)
+        # A row that only fills the batch repeats a real one, so that no layer ever meets an empty sequence.
+        rows = np.concatenate([members, np.repeat(members[:1], filler)])
+        inputs = {
+            name: _stack([self.encoded.inputs[name][i] for i in rows], array.shape, array.dtype, length)
+            for name, array in self.spec.inputs.items()
+        }
+        target = self.spec.target
+        targets = _stack([self.encoded.targets[i] for i in rows], target.shape, target.dtype, length)
+        weights = np.ones(len(rows), dtype="float32")
+        weights[len(members) :] = 0.0
+        if target.shape[:1] == (None,):
+            real = np.array([len(self.encoded.targets[i]) for i in rows])
+            weights = weights[:, None] * (np.arange(length)[None, :] < real[:, None]).astype("float32")
+        return Batch(inputs, targets, weights, np.where(np.arange(len(rows)) < len(members), rows, -1), length)
+
+    def _rows(self, length: int) -> int:
+        if length <= FULL_BATCH_LENGTH:
+            return self.batch_size
+        return max(1, self.batch_size * FULL_BATCH_LENGTH // length)
+
+    def padding_share(self) -> float:
+        """Share of all places in the padded batches that holds no real content, from 0 to 1."""
+        real = float(np.sum(self.lengths))
+        padded = sum(self._rows(length) * length for length in self.plan.lengths)
+        return 1.0 - real / padded if padded else 0.0
+
+
+def example_lengths(encoded: Encoded, spec: Spec) -> np.ndarray:
+    """For each example the longest of its padded axes; 0 where nothing is padded."""
+    lengths = np.zeros(len(encoded), dtype=int)
+    arrays: Mapping[str, Sequence[np.ndarray]] = {**encoded.inputs, "\0target": encoded.targets}
+    shapes = {**{name: array.shape for name, array in spec.inputs.items()}, "\0target": spec.target.shape}
+    for name, shape in shapes.items():
+        if shape[:1] == (None,) and len(arrays[name]):
+            lengths = np.maximum(lengths, [len(array) for array in arrays[name]])
+    return lengths
+
+
+def _bucket(length: int, edges: Sequence[int]) -> int:
+    for edge in edges:
+        if length <= edge:
+            return edge
+    return 1 << (int(length) - 1).bit_length()
+
+
+def _stack(arrays: Sequence[np.ndarray], shape: tuple[int | None, ...], dtype: str, length: int) -> np.ndarray:
+    if shape[:1] != (None,):
+        return np.stack(arrays).astype(dtype, copy=False)
+    stacked = np.zeros((len(arrays), length, *arrays[0].shape[1:]), dtype=dtype)
+    for row, array in zip(stacked, arrays, strict=True):
+        row[: len(array)] = array
+    return stacked
