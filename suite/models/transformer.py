@@ -1,0 +1,59 @@
+"""The Transformer encoder with pre-norm blocks (Vaswani et al. 2017; Xiong et al. 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Config(BaseModel):
+    """Sizes of the Transformer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = Field(128, gt=0, description="Width of a token's vector between the blocks.")
+    depth: int = Field(3, gt=0, description="Number of blocks.")
+    heads: int = Field(4, gt=0, description="Number of attention heads; divides the width.")
+    ffn: int = Field(256, gt=0, description="Hidden width of the feed-forward.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Fraction dropped: attention weights, features, residuals.")
+    position: Literal["rotary", "relative", "sinusoidal", "none"] = Field(
+        "rotary", description="How a token knows where it stands."
+    )
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not divisible by heads {self.heads}")
+        if self.position == "rotary" and self.width // self.heads % 2:
+            raise ValueError(
+                f"position 'rotary' needs an even head width, and width {self.width} / heads {self.heads} "
+                f"is {self.width // self.heads}"
+            )
+        if self.position == "sinusoidal" and self.width % 2:
+            raise ValueError(f"position 'sinusoidal' needs an even width, and width is {self.width}")
+        return self
+
+
+def encoder(config: Config) -> Callable[[Any, Any], Any]:
+    """A stack of `depth` blocks and a final normalisation: x (B, T, width), mask (B, T) -> (B, T, width)."""
+    import keras
+
+    from suite import layers
+
+    injected = {"rotary": layers.Rotary, "relative": layers.RelativeBias}.get(config.position, layers.Position)
+
+    def encode(x: Any, mask: Any) -> Any:
+        if config.position == "sinusoidal":
+            x = layers.Sinusoidal(name="position")(x)
+        for i in range(1, config.depth + 1):
+            attention = layers.MultiHeadAttention(
+                config.heads, dropout=config.dropout, position=injected(), name="attention"
+            )
+            x = layers.EncoderBlock(attention, feed_forward=config.ffn, dropout=config.dropout, name=f"block_{i}")(
+                x, mask=mask
+            )
+        return keras.layers.LayerNormalization(epsilon=1e-6, name="final_norm")(x)
+
+    return encode
