@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib
 import importlib.util
 import logging
 import os
 import platform
 import sys
+import tempfile
 import warnings
+from collections.abc import Iterator
 
 from suite.errors import InputError
 
@@ -43,7 +47,8 @@ def prepare(*, device: str = "auto", precision: str = "auto") -> Backend:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         os.environ["JAX_PLATFORMS"] = "cpu"
     _silence(name)
-    import keras
+    with _quiet_standard_error():
+        import keras
 
     gpu = _gpu_name(name) if device != "cpu" else ""
     if device == "gpu" and not gpu:
@@ -94,6 +99,24 @@ def _silence(name: str) -> None:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if not sys.warnoptions:
         warnings.filterwarnings("ignore", category=DeprecationWarning)
+
+
+@contextlib.contextmanager
+def _quiet_standard_error() -> Iterator[None]:
+    """Holds back what compiled libraries write to standard error while they load; shows it if loading fails."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _gpu_name(name: str) -> str:

@@ -52,7 +52,9 @@ class TrainConfig(Table):
     clip_norm: float = Field(1.0, gt=0, description="largest global norm of the gradient")
     patience: int = Field(5, gt=0, description="epochs without a better validation score before training stops")
     max_minutes: float | None = Field(None, gt=0, description="training of one model stops after so many minutes")
-    jit: bool | Literal["auto"] = Field("auto", description="compile with XLA; auto: always on JAX, on TensorFlow on a GPU")
+    jit: bool | Literal["auto"] = Field(
+        "auto", description="compile with XLA; auto: always on JAX, on TensorFlow on a GPU"
+    )
 
 
 class RunConfig(Table):
@@ -145,11 +147,19 @@ def wanted(
     known = [*find.architectures(), *task.baselines]
     layers = [_flatten(file, str(path))]
     layers += [
-        _flatten(tables[overlay], f"{path} [overlay.{overlay}]") for overlay in dict.fromkeys([name, *overlays]) if overlay in tables
+        _flatten(tables[overlay], f"{path} [overlay.{overlay}]")
+        for overlay in dict.fromkeys([name, *overlays])
+        if overlay in tables
     ]
     for layer in layers:
         _check_model_tables(layer, known)
-    layers.append({key: Value(value, f"--{key.split('.')[-1].replace('_', '-')}") for key, value in (flags or {}).items() if value is not None})
+    layers.append(
+        {
+            key: Value(value, f"--{key.split('.')[-1].replace('_', '-')}")
+            for key, value in (flags or {}).items()
+            if value is not None
+        }
+    )
     layers += [{key: Value(value, f"--set {text}")} for text in sets for key, value in [parse_set(text)]]
     for model in chosen:
         if model not in task.baselines:

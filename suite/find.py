@@ -1,8 +1,8 @@
 """From a name or a file's path to a task, an architecture or a dataset.
 
-A task is a file in `tasks/`, an architecture a file in `suite/models/`, a dataset a file in `suite/data/datasets/`; a new
-one is a new file there, or any file elsewhere that is named by its path (`--task ./my_task.py`). Files are imported when
-they are asked for, and none of them imports a deep-learning framework at its top.
+A task is a file in `tasks/`, an architecture a file in `suite/models/`, a dataset a file in `suite/data/datasets/`; a
+new one is a new file there, or any file elsewhere that is named by its path (`--task ./my_task.py`). Files are imported
+when they are asked for, and none of them imports a deep-learning framework at its top.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def architecture(name: str, *, others: Iterable[str] = ()) -> ModuleType:
 
 def architectures() -> list[str]:
     """The names of all architectures. Found without importing them."""
-    return [name for name in _names(ARCHITECTURES) if "\ndef encoder(" in (ARCHITECTURES / f"{name}.py").read_text("utf8")]
+    return [
+        name for name in _names(ARCHITECTURES) if "\ndef encoder(" in (ARCHITECTURES / f"{name}.py").read_text("utf8")
+    ]
 
 
 def dataset(name: str, *, schema: str) -> ModuleType:
@@ -110,7 +112,7 @@ def _load(name: str, folder: Path, kind: str, known: Iterable[str] | None = None
 
 
 def _import(path: Path) -> ModuleType:
-    """Imports a file by its path, so that a folder or file of the same name where the user stands is never taken for it."""
+    """Imports a file by its path, so that one of the same name where the user stands is never taken for it."""
     path = path.resolve()
     inside = path.is_relative_to(SUITE.parent) and path.parent in (TASKS, ARCHITECTURES, DATASETS)
     name = ".".join(path.relative_to(SUITE.parent).with_suffix("").parts) if inside else f"suite_file_{path.stem}"

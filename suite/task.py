@@ -149,6 +149,7 @@ class Task:
         version: raised whenever any score could change.
         settings: the typed `[features]` table of the task's configuration.
         read: a file of the user's own -> examples.
+        labels: an example -> the labels of its answer, to find those that training never had.
         spec: training examples, settings -> Spec. Sees training examples alone.
         encode: examples, Spec -> Encoded.
         build: Spec, settings, architecture's encoder, its width -> an uncompiled `keras.Model`.
@@ -164,6 +165,7 @@ class Task:
     version: int
     settings: type[BaseModel]
     read: Callable[..., list[Example]]
+    labels: Callable[[Example], Sequence[str]]
     spec: Callable[[Sequence[Example], Any], Spec]
     encode: Callable[[Sequence[Example], Spec], Encoded]
     build: Callable[..., keras.Model]

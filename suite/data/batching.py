@@ -2,8 +2,8 @@
 
 B examples in a batch, L length to which its examples are padded.
 
-Each distinct shape costs a compilation, each padded place costs work; so lengths are gathered into a few buckets, chosen
-to leave the least padding.
+Each distinct shape costs a compilation, each padded place costs work; so lengths are gathered into a few buckets,
+chosen to leave the least padding.
 """
 
 from __future__ import annotations

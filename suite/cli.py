@@ -1,0 +1,224 @@
+"""The command line. Everything slow is imported where a command needs it, so that help and errors come at once.
+
+Results go to standard output, progress and messages to standard error. Exit codes: 0 all is well, 1 a run failed or
+diverged, 2 the command line, the configuration or the data are wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from suite import __version__
+from suite.errors import InputError, RunError
+
+if TYPE_CHECKING:
+    from suite.config import RunConfig
+    from suite.runner import Prepared
+
+app = typer.Typer(
+    help="Train Transformers beside RNN, CNN and classic baselines on one task, and keep a leaderboard.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Runs the command line."""
+    app(prog_name="python -m suite")
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    task: Annotated[str, typer.Option(help="A task's name, or a file that ends in TASK = Task(...).")],
+    model: Annotated[
+        list[str] | None, typer.Option(help="A model's name or file; repeatable. Default: all families.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="A dataset's name or file. Default: embedded data.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where the dataset's files are. Default: SUITE_DATA, then a download.")
+    ] = None,
+    train: Annotated[Path | None, typer.Option(help="Your own training file.")] = None,
+    validation: Annotated[Path | None, typer.Option(help="Your own validation file. Default: cut from train.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Your own test file. Default: cut from train.")] = None,
+    seed: Annotated[int, typer.Option(help="The first seed.", min=0)] = 0,
+    seeds: Annotated[int, typer.Option(help="How many seeds to run, counted up from the first.", min=1)] = 1,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training data, at most.", min=1)] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="At most so many examples of each split, for a quick look.", min=1)
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="Stop the training of each model after so many minutes.")
+    ] = None,
+    precision: Annotated[
+        Literal["float32", "bfloat16", "float16", "auto"] | None,
+        typer.Option(help="Of the computation; weights are float32. auto: bfloat16 on a GPU, float32 elsewhere."),
+    ] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "gpu"] | None, typer.Option(help="auto: a GPU where there is one.")
+    ] = None,
+    overlay: Annotated[
+        list[str] | None, typer.Option(help="An [overlay.<name>] of the configuration, such as smoke; repeatable.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any configuration key, such as train.epochs=3; repeatable."),
+    ] = None,
+    leaderboard: Annotated[Path, typer.Option(help="The CSV file to which rows are added.")] = Path(
+        "leaderboard/results.csv"
+    ),
+    output: Annotated[Path, typer.Option(help="The folder in which each run gets a directory.")] = Path("runs"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue interrupted runs of the same configuration; keep finished ones.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the configuration and the models' layers, and stop.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no remarks.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Train models on one task and the same data, and add their scores to the leaderboard."""
+    with _errors(debug=debug):
+        from suite import config as configuration
+        from suite import runner
+        from suite.console import reporter as choose_reporter
+
+        wanted = configuration.wanted(
+            task,
+            dataset=dataset,
+            models=model or (),
+            overlays=overlay or (),
+            flags={
+                "train.epochs": epochs,
+                "train.max_minutes": max_minutes,
+                "data.limit": limit,
+                "precision": precision,
+                "device": device,
+            },
+            sets=set_ or (),
+        )
+        configs = configuration.resolve(wanted, seeds=range(seed, seed + seeds))
+        if not dry_run:
+            import leaderboard as board
+
+            board.check(leaderboard)
+        files = {"train": train, "validation": validation, "test": test}
+        prepared = runner.prepare(wanted, configs[0], data_dir=data_dir, files=files)
+        reporter = choose_reporter(quiet=quiet)
+        for note in prepared.splits.notes:
+            reporter.say(f"note: {note}")
+        neural = [config for config in configs if config.model not in wanted.task.baselines]
+        backend = None
+        if neural:
+            from suite import backend as backends
+
+            backend = backends.prepare(device=neural[0].device, precision=neural[0].precision)
+            for note in (*prepared.train.notes, *prepared.validation.notes, *prepared.test.notes):
+                reporter.say(f"note: {note}")
+        if dry_run:
+            _show_plan(configs, prepared, as_json=as_json)
+            return
+
+        from suite import report
+        from suite.records import Directory
+
+        def directory(config: RunConfig) -> Directory:
+            found = Directory.latest(output, config, prepared) if resume else None
+            return found or Directory.new(output, config, prepared)
+
+        written = 0
+
+        def record(result: Any) -> None:
+            nonlocal written
+            written += board.append(leaderboard, board.rows(result))
+
+        def on_error(error: Exception) -> None:
+            if debug:
+                traceback.print_exception(error)
+
+        with reporter:
+            best_possible = runner.ceiling(prepared, configs[0])
+            if best_possible is not None:
+                record(best_possible)
+            results = runner.run_all(
+                configs,
+                prepared,
+                directories=directory,
+                backend=backend,
+                reporter=reporter,
+                record=record,
+                on_error=on_error,
+            )
+        report.show(
+            results, best_possible, as_json=as_json, quiet=quiet, leaderboard=leaderboard, rows=written, output=output
+        )
+        if any(result.status in ("failed", "diverged") for result in results):
+            raise typer.Exit(1)
+
+
+@app.command("list")
+def list_(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where to look for datasets' files, besides SUITE_DATA.")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Show tasks, models and datasets, and which of them are available offline now."""
+    with _errors(debug=debug):
+        from suite import listing
+
+        found = listing.collect(data_dir)
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else listing.as_text(found))
+
+
+def _show_plan(configs: list[RunConfig], prepared: Prepared, *, as_json: bool) -> None:
+    from suite import report
+
+    report.show_plan(configs, prepared, as_json=as_json)
+
+
+@contextlib.contextmanager
+def _errors(*, debug: bool) -> Iterator[None]:
+    """Turns what went wrong into a message on standard error and an exit code."""
+    try:
+        yield
+    except InputError as error:
+        _fail(error, 2, debug=debug)
+    except RunError as error:
+        _fail(error, 1, debug=debug)
+    except KeyboardInterrupt:
+        typer.echo("interrupted: what was reached is kept; the same command with --resume continues", err=True)
+        raise typer.Exit(130) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        if not debug:
+            typer.echo("this is a fault of the program; --debug shows where it happened", err=True)
+        _fail(error, 1, debug=debug)
+
+
+def _fail(error: Exception, code: int, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exception(error)
+    kind = "" if isinstance(error, InputError | RunError) else f"{type(error).__name__}: "
+    typer.echo(f"error: {kind}{error}", err=True)
+    raise typer.Exit(code) from None

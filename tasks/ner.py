@@ -1,0 +1,156 @@
+"""Named entities: each token of a sentence gets a tag that says which entity it begins or continues.
+
+One example, tags in IOB2 notation (B- begins an entity, I- continues it, O is outside of any):
+
+    tokens  Empire      State       Building    =  ESB         .
+    tags    B-location  I-location  I-location  O  B-location  O
+
+The score is entity F1: an entity counts only when its type and both of its ends are right (Tjong Kim Sang and De
+Meulder 2003, "Introduction to the CoNLL-2003 shared task").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from suite import metrics, tags
+from suite.config import Table
+from suite.data import conll, text
+from suite.models import classic, majority
+from suite.task import Array, Encoded, Evaluation, Example, Spec, Task
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Features(Table):
+    """`[features]`: what every architecture reads of a word. Sizes are the widths of the embeddings."""
+
+    words: int = Field(64, gt=0)
+    characters: int = Field(32, gt=0)
+    shapes: int = Field(16, gt=0)
+    min_count: int = Field(2, gt=0, description="words seen fewer times in training share the unknown word's embedding")
+    max_characters: int = Field(20, gt=1, description="a longer word keeps its beginning and its end")
+    dropout: float = Field(0.3, ge=0, lt=1)
+    token_dropout: float = Field(0.1, ge=0, lt=1, description="share of training words that are read as unknown")
+
+
+def spec(train: Sequence[Example], features: Features) -> Spec:
+    """Vocabularies and tags of the training examples."""
+    tokens = [token for example in train for token in example["tokens"]]
+    seen = {tag for example in train for tag in example["tags"]}
+    preprocessing = {
+        "words": text.vocabulary(map(text.normalize, tokens), min_count=features.min_count),
+        "characters": text.vocabulary(character for token in tokens for character in token),
+        "shapes": text.vocabulary(map(text.shape, tokens), min_count=2),
+        "max_characters": features.max_characters,
+    }
+    return Spec(
+        inputs={
+            "words": Array((None,), "int32"),
+            "shapes": Array((None,), "int32"),
+            "characters": Array((None, features.max_characters), "int32"),
+        },
+        target=Array((None,), "int32"),
+        sizes={name: len(preprocessing[name]) + text.FIRST for name in ("words", "characters", "shapes")},
+        classes=tuple(tags.classes(seen)),
+        preprocessing=preprocessing,
+    )
+
+
+def encode(examples: Sequence[Example], spec: Spec) -> Encoded:
+    """Sentences as three arrays a sentence: words (T,), shapes (T,), characters (T, C)."""
+    known = {name: text.numbers(spec.preprocessing[name]) for name in ("words", "characters", "shapes")}
+    limit = spec.preprocessing["max_characters"]
+    classes = {name: number for number, name in enumerate(spec.classes)}
+    cache: dict[str, tuple[int, int, np.ndarray]] = {}
+
+    def look_up(token: str) -> tuple[int, int, np.ndarray]:
+        if token not in cache:
+            cache[token] = (
+                known["words"].get(text.normalize(token), text.UNKNOWN),
+                known["shapes"].get(text.shape(token), text.UNKNOWN),
+                text.characters(token, known["characters"], limit=limit),
+            )
+        return cache[token]
+
+    found = [[look_up(token) for token in example["tokens"]] for example in examples]
+    long = sum(len(token) > limit for example in examples for token in example["tokens"])
+    return Encoded(
+        inputs={
+            "words": [np.array([word for word, _, _ in sentence], dtype="int32") for sentence in found],
+            "shapes": [np.array([shape for _, shape, _ in sentence], dtype="int32") for sentence in found],
+            "characters": [np.stack([characters for _, _, characters in sentence]) for sentence in found],
+        },
+        # Only training targets are compared with anything, and training has no tag that is not a class.
+        targets=[np.array([classes.get(tag, 0) for tag in example["tags"]], dtype="int32") for example in examples],
+        notes=(f"{long} words are longer than {limit} characters and are read without their middle",) if long else (),
+    )
+
+
+def build(spec: Spec, features: Features, *, encoder: Callable[..., Any], width: int) -> keras.Model:
+    """A tagger: embeddings of words, characters and shapes, the encoder, logits for each tag."""
+    from suite import heads
+
+    return heads.tagger(
+        spec,
+        words=features.words,
+        characters=features.characters,
+        shapes=features.shapes,
+        dropout=features.dropout,
+        token_dropout=features.token_dropout,
+        width=width,
+        encoder=encoder,
+    )
+
+
+def loss() -> keras.Loss:
+    """Cross-entropy, averaged over real tokens."""
+    import keras
+
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
+
+
+def decode(logits: Sequence[np.ndarray], spec: Spec) -> list[list[str]]:
+    """The likeliest tags that are well-formed together: an I- never stands without its B-."""
+    return tags.decode(logits, spec.classes)
+
+
+def evaluate(predictions: Sequence[Sequence[str]], examples: Sequence[Example]) -> Evaluation:
+    """Entity scores, and for each sentence the entities that were right, missed and made up."""
+    scores = metrics.entity_scores([example["tags"] for example in examples], predictions)
+    outcomes = []
+    for example, predicted in zip(examples, predictions, strict=True):
+        gold, found = set(metrics.entities(example["tags"])), set(metrics.entities(predicted))
+        outcomes.append(
+            {
+                "tokens": len(example["tokens"]),
+                "tokens_right": sum(a == b for a, b in zip(example["tags"], predicted, strict=True)),
+                "right": sorted(gold & found),
+                "missed": sorted(gold - found),
+                "invented": sorted(found - gold),
+            }
+        )
+    return Evaluation(scores, outcomes)
+
+
+TASK = Task(
+    name="ner",
+    schema="tokens->tags",
+    metric="f1",
+    version=1,
+    settings=Features,
+    read=conll.read,
+    labels=lambda example: example["tags"],
+    spec=spec,
+    encode=encode,
+    build=build,
+    loss=loss,
+    decode=decode,
+    evaluate=evaluate,
+    baselines={"classic": classic.tagger, "majority": majority.tagger},
+)
