@@ -1,0 +1,74 @@
+"""Who may import whom: data flows one way, and so do imports."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FRAMEWORKS = {"keras", "keras_hub", "tensorflow", "jax", "torch"}
+
+# folder -> what its files may import of ours
+ALLOWED = {
+    "suite/layers": {"suite.layers"},
+    "suite/models": {"suite.layers", "suite.metrics", "suite.tags", "suite.models"},
+    "suite/data": {"suite.data", "suite.task", "suite.errors"},
+    "tasks": {"suite.data", "suite.models", "suite.heads", "suite.metrics", "suite.tags", "suite.config", "suite.task"},
+    "leaderboard": {"leaderboard", "suite.task", "suite.errors"},
+}
+# files that import a framework at their top; all others must start fast
+HEAVY = {"suite/layers", "suite/heads.py", "suite/training.py"}
+
+
+def imports(path, *, top_only):
+    """Names imported by a file, type-checking blocks left out."""
+    tree = ast.parse(path.read_text("utf8"))
+    for node in tree.body if top_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "suite":
+                yield from (f"suite.{alias.name}" for alias in node.names if alias.name != "__version__")
+            else:
+                yield node.module
+
+
+def python_files(folder):
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("folder", ["suite/layers", "suite/models", "suite/data", "tasks", "leaderboard"])
+def test_imports_of_ours_go_one_way(folder):
+    files = python_files(folder)
+    assert files
+    for path in files:
+        needed = set(imports(path, top_only=False)) - typing_imports(path)
+        ours = {name for name in needed if name.split(".")[0] in ("suite", "tasks", "leaderboard")}
+        for name in ours:
+            assert any(name == ok or name.startswith(f"{ok}.") for ok in ALLOWED[folder]), f"{path}: imports {name}"
+
+
+def typing_imports(path):
+    """Names that are imported for annotations alone."""
+    tree = ast.parse(path.read_text("utf8"))
+    blocks = [n for n in tree.body if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n.test)]
+    return {
+        name
+        for block in blocks
+        for node in block.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for name in ([f"suite.{a.name}" for a in node.names] if node.module == "suite" else [node.module])
+    }
+
+
+def test_nothing_but_layers_heads_and_training_imports_a_framework_at_its_top():
+    for path in [*python_files("suite"), *python_files("tasks"), *python_files("leaderboard")]:
+        place = path.relative_to(ROOT).as_posix()
+        if not any(place == heavy or place.startswith(f"{heavy}/") for heavy in HEAVY):
+            tops = {name.split(".")[0] for name in imports(path, top_only=True)}
+            assert not tops & FRAMEWORKS, f"{place} imports {tops & FRAMEWORKS} at its top"
+
+
+def test_nothing_private_of_keras_is_used():
+    for path in [*python_files("suite"), *python_files("tasks"), *python_files("leaderboard")]:
+        assert "keras.src" not in path.read_text("utf8"), path

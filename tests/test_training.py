@@ -1,0 +1,203 @@
+"""Training of neural models through the runner: what is chosen, what is kept, what a resumed run ends with."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import leaderboard
+from suite import backend, config, find, records, runner
+from suite.cli import app
+from suite.console import Reporter
+from suite.data.splits import make_splits
+from suite.records import Directory
+from suite.task import Spec
+
+TINY = [
+    "model.width=16",
+    "model.depth=1",
+    "features.words=8",
+    "features.characters=8",
+    "features.shapes=4",
+    "train.batch_size=8",
+    "train.patience=9",
+]
+
+
+@pytest.fixture(scope="module")
+def computing():
+    return backend.prepare(device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return find.dataset("news", schema="tokens->tags").load(None)
+
+
+def prepare(parts, *sets, model="cnn", limit=40):
+    wanted = config.wanted("ner", models=[model], sets=[*TINY, *sets])
+    (one,) = config.resolve(wanted)
+    splits = make_splits(parts, name="news", limit=limit, labels=wanted.task.labels)
+    return one, runner.Prepared(wanted.task, splits, one)
+
+
+class StopAfter(Reporter):
+    """Presses Ctrl-C in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        self.last = epoch
+
+    def epoch(self, epoch, epochs, steps):
+        self.at = epoch
+
+    def step(self, step, loss):
+        if self.at == self.last and step == 2:
+            raise KeyboardInterrupt
+
+
+def run(one, prepared, directory, computing, reporter=None):
+    return runner.run(one, prepared, directory, backend=computing, reporter=reporter or Reporter())
+
+
+@pytest.mark.parametrize("model", ["transformer", "rnn"])
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="bit-identical resuming is promised on TensorFlow")
+def test_an_interrupted_and_resumed_run_ends_like_one_that_never_stopped(tmp_path, computing, parts, model):
+    one, prepared = prepare(parts, "train.epochs=4", model=model)
+    whole, broken = Directory.new(tmp_path, one, prepared), Directory.new(tmp_path, one, prepared)
+    straight = run(one, prepared, whole, computing)
+    for epoch in (1, 3):
+        with pytest.raises(KeyboardInterrupt):
+            run(one, prepared, broken, computing, StopAfter(epoch))
+    resumed = run(one, prepared, broken, computing)
+    assert resumed.scores == straight.scores
+    assert resumed.note == straight.note
+    models = [keras.models.load_model(d.path / "model.keras", compile=False) for d in (whole, broken)]
+    for a, b in zip(models[0].weights, models[1].weights, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b))
+    history = [[line.split(",")[:3] for line in (d.path / "history.csv").read_text().splitlines()] for d in (whole, broken)]
+    assert history[0] == history[1]
+    assert not (broken.path / "checkpoint.npz").exists()
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_says_where(tmp_path, computing, parts):
+    one, prepared = prepare(parts, "train.learning_rate=1e30", "train.clip_norm=1e30", "train.warmup=0.0")
+    result = run(one, prepared, Directory.new(tmp_path, one, prepared), computing)
+    assert result.status == "diverged"
+    assert "the loss is" in result.note
+    assert result.scores == {}
+    (row,) = leaderboard.rows(result)
+    assert row["status"] == "diverged"
+
+
+def test_training_stops_when_the_time_is_over(tmp_path, computing, parts):
+    one, prepared = prepare(parts, "train.max_minutes=1e-6", "train.epochs=50")
+    result = run(one, prepared, Directory.new(tmp_path, one, prepared), computing)
+    assert result.status == "ok"
+    assert result.epochs == 1
+    assert "stopped by max_minutes" in result.note
+
+
+def test_the_best_epoch_by_validation_is_kept(tmp_path, computing, parts):
+    one, prepared = prepare(parts, "train.epochs=6", "train.patience=2", "train.learning_rate=0.02", limit=150)
+    directory = Directory.new(tmp_path, one, prepared)
+    run(one, prepared, directory, computing)
+    rows = [line.split(",") for line in (directory.path / "history.csv").read_text().splitlines()[1:]]
+    scores = [float(row[2]) for row in rows]
+    kept = keras.models.load_model(directory.path / "model.keras", compile=False)
+    from suite import training
+    from suite.data.batching import Batches
+
+    batches = Batches(prepared.validation, prepared.spec, batch_size=8, edges=prepared.edges)
+    answers = prepared.task.decode(training.predict(kept, batches), prepared.spec)
+    assert prepared.task.evaluate(answers, prepared.splits.validation).scores["f1"] == pytest.approx(max(scores))
+
+
+def test_model_and_preprocessing_are_saved_together_and_answer_new_text(tmp_path, computing, parts):
+    one, prepared = prepare(parts, "train.epochs=1")
+    directory = Directory.new(tmp_path, one, prepared)
+    run(one, prepared, directory, computing)
+    spec = Spec.from_json((directory.path / "spec.json").read_text("utf8"))
+    assert spec == Spec.from_json(prepared.spec.to_json())
+    model = keras.models.load_model(directory.path / "model.keras", compile=False)
+    encoded = prepared.task.encode([{"tokens": ["Zürich", "rises"], "tags": ["O", "O"]}], spec)
+    logits = model.predict_on_batch({name: np.stack(arrays) for name, arrays in encoded.inputs.items()})
+    assert logits.shape == (1, 2, len(spec.classes))
+    assert json.loads((directory.path / "run.json").read_text("utf8"))["config"]["architecture"]["width"] == 16
+
+
+def test_scores_do_not_depend_on_the_batch_size(computing, parts):
+    from suite import training
+    from suite.data.batching import Batches
+
+    one, prepared = prepare(parts)
+    keras.utils.set_random_seed(0)
+    model = runner.build(one, prepared)
+    outputs = [
+        training.predict(model, Batches(prepared.test, prepared.spec, batch_size=size, edges=edges))
+        for size, edges in [(1, [9, 60]), (7, [30]), (16, prepared.edges)]
+    ]
+    for other in outputs[1:]:
+        for a, b in zip(outputs[0], other, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path, computing, parts):
+    one, prepared = prepare(parts, "train.epochs=1")
+    directory = Directory.new(tmp_path, one, prepared)
+    np.savez(directory.path / "checkpoint.npz", progress=np.array(json.dumps({})))
+    from suite.errors import InputError
+
+    with pytest.raises(InputError, match=r"checkpoint\.npz: not a checkpoint of this model"):
+        run(one, prepared, directory, computing)
+
+
+@pytest.mark.parametrize("train", ["EU O\nrejects O\n\n" * 4, "EU B-X\n\n" * 4, "EU B-X\n\n"])
+def test_odd_training_sets_run(tmp_path, monkeypatch, train):
+    monkeypatch.chdir(tmp_path)
+    Path("train.conll").write_text(train, "utf8")
+    Path("other.conll").write_text("EU B-X\n" * 300 + "\nrejects O\n", "utf8")
+    arguments = ["run", "--task", "ner", "--train", "train.conll", "--validation", "other.conll", "--test", "other.conll"]
+    sets = [part for setting in TINY for part in ("--set", setting)]
+    result = CliRunner().invoke(app, [*arguments, "--model", "cnn", "--epochs", "1", *sets, "--device", "cpu"])
+    assert result.exit_code == 0, result.output
+
+
+def test_dry_run_shows_layers_and_parameters_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["run", "--task", "ner", "--limit", "20", "--dry-run", "--json"]
+    result = CliRunner().invoke(app, [*arguments, "--model", "transformer", "--model", "majority"])
+    assert result.exit_code == 0, result.output
+    transformer, majority = json.loads(result.stdout)
+    assert transformer["config"]["data"]["limit"] == 20
+    assert sum(layer["params"] for layer in transformer["layers"]) == transformer["params"] > 0
+    assert "layers" not in majority
+    assert not list(tmp_path.iterdir())
+    shown = CliRunner().invoke(app, [*arguments[:-1], "--model", "cnn"]).stdout
+    assert "parameters" in shown
+
+
+@pytest.mark.parametrize("dataset", ["news", "wnut17"])
+def test_the_families_have_equally_many_parameters(computing, parts, dataset):
+    """Vocabularies are as large as the shipped data makes them; WNUT17's are stated, for its files may be absent."""
+    wanted = config.wanted("ner", dataset=dataset, models=["transformer", "rnn", "cnn"])
+    splits = make_splits(parts, name="news")
+    counts = {}
+    for one in config.resolve(wanted):
+        prepared = runner.Prepared(wanted.task, splits, one)
+        counts[one.model] = runner.build(one, prepared).count_params()
+    assert max(counts.values()) <= 1.1 * min(counts.values()), counts
+
+
+def test_peak_memory_is_this_runs_own():
+    if records.peak_memory_mb() is None:
+        pytest.skip("peak memory is read from /proc")
+    records.reset_peak_memory()
+    before = records.peak_memory_mb()
+    block = np.ones(20_000_000)
+    assert records.peak_memory_mb() > before + 100
+    del block
+    records.reset_peak_memory()
+    assert records.peak_memory_mb() < before + 100
