@@ -21,7 +21,7 @@ _PEOPLE = (
     "lt_LT lv_LV nl_NL no_NO pt_BR ro_RO sk_SK sl_SI sv_SE tr_TR tw_GH yo_NG"
 )
 _PLACES = "cs_CZ da_DK de_AT de_CH de_DE en_IN fi_FI fr_DZ hr_HR id_ID it_IT nl_BE nl_NL pl_PL pt_PT sk_SK sl_SI"
-_FIRMS = "cs_CZ da_DK de_DE en_US es_ES fi_FI fr_CH fr_FR hr_HR hu_HU it_IT nl_NL pl_PL pt_BR ro_RO sv_SE"
+_FIRMS = "cs_CZ da_DK de_DE en_US fi_FI fr_CH fr_FR hr_HR hu_HU it_IT nl_NL pl_PL pt_BR ro_RO sv_SE"
 _QUOTA = {"first": 125, "last": 220, "city": 240}  # names taken of each locale
 
 _LICENCE = """\
@@ -71,13 +71,12 @@ def _some(names: Iterable[str], quota: int) -> list[str]:
 
 
 def _is_word(name: str) -> bool:
-    letters = name.replace("-", "", 1)
     return (
         3 <= len(name) <= 14
-        and letters.isalpha()
+        and name.isalpha()
         and name[0].isupper()
         and name[-1].islower()
-        and all(unicodedata.name(letter).startswith("LATIN") for letter in letters)
+        and all(unicodedata.name(letter).startswith("LATIN") for letter in name)
     )
 
 

@@ -197,7 +197,10 @@ class _Writer:
         if name in _NUMBERS:
             low, high = _NUMBERS[name]
             return str(low + self._dice.below(high - low))
-        return self._dice.pick(self._pools[name])
+        drawn = subject.name
+        while drawn == subject.name:  # a second {X} by chance could be of another type
+            drawn = self._dice.pick(self._pools[name])
+        return drawn
 
     def _styled(self, words: list[_Word]) -> list[_Word]:
         style = self._dice.weighted(self._styles)
@@ -248,5 +251,5 @@ def _owner(name: str) -> str:
 
 def _key(name: str) -> str:
     """The name without case and accents."""
-    letters = unicodedata.normalize("NFKD", name.casefold())
+    letters = unicodedata.normalize("NFKD", name.upper().casefold())  # the dotless i is an I in capitals
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
