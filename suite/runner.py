@@ -200,30 +200,32 @@ def _train_network(config: RunConfig, prepared: Prepared, directory: Directory, 
 
     train, validation, test = batches(prepared.train, config.seed), batches(prepared.validation), batches(prepared.test)
 
-    def answers(split: Batches) -> list[Prediction]:
-        return task.decode(training.predict(model, split), spec)
+    def validate() -> float:
+        predictions = task.decode(training.predict(model, validation), prepared.spec)
+        return task.evaluate(predictions, prepared.splits.validation).scores[task.metric]
 
     training.compile_model(model, task.loss(), config.train, steps=len(train))
     progress = training.fit(
         model,
         train,
-        validate=lambda: task.evaluate(answers(validation), prepared.splits.validation).scores[task.metric],
+        validate=validate,
         higher_is_better=task.higher_is_better,
         config=config.train,
         reporter=reporter,
         directory=directory.path,
     )
     directory.write_history(progress.history)
+    spec, chosen = task.calibrate(training.predict(model, validation), prepared.splits.validation, spec)
     directory.write_model(model, spec)
     best = "" if progress.best_score is None else f" (validation {task.metric} {progress.best_score:.4f})"
     return Fitted(
-        predictions=[] if progress.diverged else answers(test),
+        predictions=[] if progress.diverged else task.decode(training.predict(model, test), spec),
         params=int(sum(np.prod(variable.shape) for variable in model.trainable_variables)),
         epochs=progress.epoch,
         train_seconds=progress.train_seconds,
         compile_seconds=progress.compile_seconds,
         examples_per_second=progress.examples / progress.step_seconds if progress.step_seconds else None,
-        note=f"best epoch {progress.best_epoch}{best}; {progress.stopped}",
+        note=f"best epoch {progress.best_epoch}{best}; {progress.stopped}; {chosen}",
         diverged=progress.diverged,
     )
 

@@ -154,6 +154,8 @@ class Task:
         encode: examples, Spec -> Encoded.
         build: Spec, settings, architecture's encoder, its width -> an uncompiled `keras.Model`.
         loss: nothing -> a Keras loss.
+        calibrate: outputs for the validation examples, those examples, Spec -> the Spec with which `decode` does best
+            on them, and a remark that says what was chosen.
         decode: the model's output for each example, without padding, Spec -> predictions.
         evaluate: predictions, examples -> Evaluation.
         baselines: the models that are no neural networks, by name.
@@ -170,6 +172,7 @@ class Task:
     encode: Callable[[Sequence[Example], Spec], Encoded]
     build: Callable[..., keras.Model]
     loss: Callable[[], keras.Loss]
+    calibrate: Callable[[Sequence[np.ndarray], Sequence[Example], Spec], tuple[Spec, str]]
     decode: Callable[[Sequence[np.ndarray], Spec], list[Prediction]]
     evaluate: Callable[[Sequence[Prediction], Sequence[Example]], Evaluation]
     baselines: Mapping[str, Baseline] = dataclasses.field(default_factory=dict)
