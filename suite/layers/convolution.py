@@ -60,25 +60,23 @@ class ConvolutionBlock(keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         """Make the norm and the filters for inputs (B, T, D)."""
         width = input_shape[-1]
-        self.filters = keras.layers.Dense(2 * width, dtype=self.dtype_policy, name="filters")
+        self.filters = keras.layers.Conv1D(
+            2 * width,
+            self.kernel,
+            dilation_rate=self.dilation,
+            padding="same",
+            dtype=self.dtype_policy,
+            name="filters",
+        )
         self.norm.build(input_shape)
-        self.filters.build((*input_shape[:-1], self.kernel * width))
+        self.filters.build(input_shape)
 
     def call(self, inputs: Any, *, mask: Any = None, training: bool | None = None) -> Any:
         x = self.norm(inputs)
         if mask is not None:
             x = ops.where(ops.cast(mask, "bool")[..., None], x, ops.zeros_like(x))
-        x = self.filters(self._windows(x))  # (B, T, 2 D)
-        value, gate = ops.split(x, 2, axis=-1)
+        value, gate = ops.split(self.filters(x), 2, axis=-1)  # (B, T, D) each
         return inputs + self.dropout(value * ops.sigmoid(gate), training=training)  # (B, T, D)
-
-    def _windows(self, x: Any) -> Any:
-        """(B, T, D) -> (B, T, kernel * D). A product of windows runs everywhere; dilated kernels are slow on CPU."""
-        length = ops.shape(x)[1]
-        reach = self.dilation * (self.kernel // 2)
-        x = ops.pad(x, ((0, 0), (reach, reach), (0, 0)))
-        starts = range(0, self.dilation * self.kernel, self.dilation)
-        return ops.concatenate([x[:, start : start + length] for start in starts], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         return {
