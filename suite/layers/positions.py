@@ -63,12 +63,11 @@ class Rotary(Position):
         length, width = ops.shape(x)[-2:]
         if width % 2:
             raise ValueError(f"Rotary expects an even head width. Received: head width {width}")
-        half = width // 2
         wide = keras.backend.result_type(x.dtype, "float32")
-        frequencies = self.wavelength ** (-ops.arange(half, dtype=wide) / half)  # (W / 2)
+        frequencies = self.wavelength ** (-ops.arange(0, width, 2, dtype=wide) / width)  # (W / 2)
         angles = ops.arange(length, dtype=wide)[:, None] * frequencies  # (T, W / 2)
         cos, sin = ops.cos(angles), ops.sin(angles)
-        first, second = ops.cast(x[..., :half], wide), ops.cast(x[..., half:], wide)  # (B, H, T, W / 2)
+        first, second = ops.split(ops.cast(x, wide), 2, axis=-1)  # (B, H, T, W / 2); slices have slow gradients
         turned = ops.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
         return ops.cast(turned, x.dtype)  # (B, H, T, W)
 
@@ -115,10 +114,8 @@ class RelativeBias(Position):
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         """Make the table for the H heads of projected queries (B, H, T, W)."""
-        if not self.built:
-            self.table = self.add_weight(
-                name="table", shape=(self.buckets, shape[1]), initializer="zeros", autocast=False
-            )
+        table = (self.buckets, shape[1])
+        self.table = self.add_weight(name="bias_table", shape=table, initializer="zeros", autocast=False)
 
     def bucket(self, distance: Any) -> Any:
         """Integer distances, key minus query -> bucket numbers of the same shape."""
