@@ -142,7 +142,7 @@ class MultiHeadAttention(keras.layers.Layer):
         self.heads = heads
         self.head_width = head_width
         self.use_bias = use_bias
-        self.position = Position(dtype=self.dtype_policy) if position is None else position
+        self.position = Position() if position is None else position
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.supports_masking = True
 
@@ -203,9 +203,8 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def score(self, query: Any, key: Any) -> Any:
         """A hook. Projected queries (B, H, T, W) and keys (B, H, S, W) -> scores (B, H, T, S), before any mask."""
-        query = query * ops.cast(
-            query.shape[-1] ** -0.5, query.dtype
-        )  # before the product, which float16 could not hold
+        # Scaled before the product, which float16 might not hold.
+        query = query * ops.cast(query.shape[-1] ** -0.5, query.dtype)
         return ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
 
     def attend(self, query: Any, key: Any, value: Any, mask: AttentionMask, *, training: bool | None) -> Any:
