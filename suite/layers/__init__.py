@@ -1,7 +1,7 @@
 """Reusable Keras layers, on every backend. Masks are boolean everywhere, True where something may be read."""
 
 from suite.layers.attention import AttentionMask, MultiHeadAttention
-from suite.layers.blocks import EncoderBlock
+from suite.layers.blocks import Encoder, EncoderBlock
 from suite.layers.convolution import ConvolutionBlock
 from suite.layers.embeddings import CharacterEmbedding, TokenEmbedding
 from suite.layers.feed_forward import FeedForward
@@ -11,6 +11,7 @@ __all__ = [
     "AttentionMask",
     "CharacterEmbedding",
     "ConvolutionBlock",
+    "Encoder",
     "EncoderBlock",
     "FeedForward",
     "MultiHeadAttention",

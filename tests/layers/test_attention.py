@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from suite import layers
+
+B, T, S, H, W, D = 2, 5, 7, 3, 4, 11  # batch, queries, keys, heads, head width, width
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    keras.utils.set_random_seed(13)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(17)
+
+
+def numpy(tensor) -> np.ndarray:
+    return np.asarray(ops.convert_to_numpy(ops.cast(tensor, "float32")))
+
+
+def attention(**options) -> layers.MultiHeadAttention:
+    return layers.MultiHeadAttention(H, head_width=W, **options)
+
+
+def reference(layer, query, key, value, allowed):
+    """Attention in NumPy; `allowed` broadcasts to (B, H, T, S)."""
+
+    def project(dense, x):
+        kernel, bias = map(numpy, (dense.kernel, dense.bias))
+        return (x @ kernel + bias).reshape(*x.shape[:2], H, W).transpose(0, 2, 1, 3)
+
+    q, k, v = (
+        project(layer.query_projection, query),
+        project(layer.key_projection, key),
+        project(layer.value_projection, value),
+    )
+    weights = np.where(allowed, np.exp(q @ k.transpose(0, 1, 3, 2) / np.sqrt(W)), 0)
+    weights = weights / np.maximum(weights.sum(-1, keepdims=True), 1e-30)
+    context = (weights @ v).transpose(0, 2, 1, 3).reshape(*query.shape[:2], H * W)
+    return context @ numpy(layer.output_projection.kernel) + numpy(layer.output_projection.bias), weights
+
+
+def test_it_equals_the_formula_with_every_mask_at_once(rng):
+    query, key, value = (rng.normal(size=(B, n, D)).astype("float32") for n in (T, S, S))
+    mask, key_mask = np.arange(T) < [[T], [3]], np.arange(S) < [[4], [S]]
+    pair_mask = rng.random((B, T, S)) < 0.7
+    layer = attention()
+    output, weights = layer(
+        query, key, value, mask=mask, key_mask=key_mask, pair_mask=pair_mask, causal=True, return_weights=True
+    )
+    causal = np.tri(T, S, dtype=bool)
+    allowed = (mask[:, :, None] & key_mask[:, None, :] & pair_mask & causal)[:, None]
+    expected, expected_weights = reference(layer, query, key, value, allowed)
+    np.testing.assert_allclose(numpy(output), expected, atol=1e-5)
+    np.testing.assert_allclose(numpy(weights), expected_weights, atol=1e-6)
+
+
+@pytest.mark.parametrize("rank", [2, 3, 4])
+def test_a_pair_mask_may_be_shared_by_batch_and_heads(rng, rank):
+    x = rng.normal(size=(B, T, D)).astype("float32")
+    pair_mask = rng.random((B, H, T, T)[4 - rank :]) < 0.6
+    if rank == 3:
+        pair_mask = rng.random((B, T, T)) < 0.6
+    _, weights = attention()(x, pair_mask=pair_mask, return_weights=True)
+    full = np.broadcast_to(pair_mask[:, None] if rank == 3 else pair_mask, (B, H, T, T))
+    assert np.array_equal(numpy(weights) > 0, full)
+
+
+def test_it_equals_keras(rng):
+    query, key, value = (rng.normal(size=(B, n, D)).astype("float32") for n in (T, S, S))
+    allowed = rng.random((B, T, S)) < 0.7
+    allowed[..., 0] = True  # Keras gives other weights than zero to a row without any
+    theirs, ours = keras.layers.MultiHeadAttention(H, W), attention()
+    theirs.build(query.shape, value.shape, key.shape)
+    ours.build(query.shape, key.shape, value.shape)
+    weights = [rng.normal(size=w.shape) for w in theirs.weights]
+    theirs.set_weights(weights)
+    ours.set_weights([w.reshape(o.shape) for w, o in zip(weights, ours.get_weights(), strict=True)])
+    np.testing.assert_allclose(
+        numpy(ours(query, key, value, pair_mask=allowed)),
+        numpy(theirs(query, value, key, attention_mask=allowed)),
+        atol=1e-5,
+        rtol=1e-5,
+    )
+
+
+def test_causal_attention_does_not_see_what_follows(rng):
+    x = rng.normal(size=(B, T, D)).astype("float32")
+    changed = x.copy()
+    changed[:, 3:] += 10
+    layer = attention(position=layers.Rotary())
+    np.testing.assert_allclose(
+        numpy(layer(x, causal=True))[:, :3], numpy(layer(changed, causal=True))[:, :3], atol=1e-5
+    )
+    assert np.abs(numpy(layer(x))[:, :3] - numpy(layer(changed))[:, :3]).max() > 1e-3
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("position", [layers.Position, layers.Rotary, layers.RelativeBias])
+def test_a_query_with_nothing_to_read_gives_exactly_zero(rng, policy, position):
+    x = 100 * rng.normal(size=(B, T, D)).astype("float32")
+    pair_mask = np.ones((T, T), bool)
+    pair_mask[2] = False
+    output, weights = attention(use_bias=False, position=position(), dtype=policy)(
+        x, mask=np.array([[1] * T, [0] * T], bool), pair_mask=pair_mask, return_weights=True
+    )
+    output, weights = numpy(output), numpy(weights)
+    for silent in (output[0, 2], output[1], weights[0, :, 2], weights[1]):
+        assert np.all(silent == 0)
+    np.testing.assert_allclose(weights[0, :, [0, 1, 3, 4]].sum(-1), 1, atol=1e-2)
+    assert np.all(np.isfinite(output))
+
+
+def test_with_a_bias_a_query_with_nothing_to_read_gives_that_bias(rng):
+    layer = attention()
+    layer.build((B, T, D))
+    layer.output_projection.bias.assign(np.arange(D))
+    output = layer(rng.normal(size=(B, T, D)).astype("float32"), mask=np.zeros((B, T), bool))
+    np.testing.assert_array_equal(numpy(output), np.broadcast_to(np.arange(D), (B, T, D)))
+
+
+class Uniform(layers.MultiHeadAttention):
+    """Every key that may be read is worth the same."""
+
+    def score(self, query, key):
+        return ops.zeros((*ops.shape(query)[:3], ops.shape(key)[2]))
+
+
+class Constant(layers.MultiHeadAttention):
+    """Reads nothing at all, and remembers what it was told."""
+
+    def attend(self, query, key, value, mask, *, training):
+        self.told = mask
+        return ops.ones_like(query), None
+
+
+MODES = [
+    {},
+    {"causal": True},
+    {"training": True},
+    {"training": False},
+    {"mask": np.array([[1, 1, 1, 1, 0], [1, 1, 0, 0, 0]], bool)},
+    {"pair_mask": np.tri(T, dtype=bool)},
+]
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: "+".join(mode) or "plain")
+def test_no_mode_bypasses_an_override_of_score(rng, mode, dropout):
+    x = rng.normal(size=(B, T, D)).astype("float32")
+    _, weights = Uniform(H, head_width=W, dropout=dropout)(x, return_weights=True, **mode)
+    weights = numpy(weights)
+    for row in weights.reshape(-1, T):  # dropout scales all survivors alike
+        assert len(np.unique(row[row > 0])) <= 1
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: "+".join(mode) or "plain")
+def test_no_mode_bypasses_an_override_of_attend(rng, mode, dropout):
+    x = rng.normal(size=(B, T, D)).astype("float32")
+    layer = Constant(H, head_width=W, dropout=dropout)
+    output = numpy(layer(x, **mode))
+    expected = numpy(layer.output_projection.kernel).sum(0) + numpy(layer.output_projection.bias)
+    np.testing.assert_allclose(output, np.broadcast_to(expected, (B, T, D)), atol=1e-5)
+    assert layer.told.causal == mode.get("causal", False)
+
+
+def test_attend_is_told_everything_in_one_value(rng):
+    query, key = (rng.normal(size=(B, n, D)).astype("float32") for n in (T, S))
+    layer = Constant(H, head_width=W, position=layers.RelativeBias())
+    masks = {"key_mask": np.ones((B, S), bool), "pair_mask": np.ones((T, S), bool), "mask": np.ones((B, T), bool)}
+    layer(query, key, causal=True, **masks)
+    told = layer.told
+    assert tuple(told.allowed(T, S).shape) == (B, 1, T, S)
+    assert tuple(told.bias.shape) == (1, H, T, S)
+    assert told.causal
+
+
+def test_an_override_works_inside_a_block(rng):
+    x = rng.normal(size=(B, T, D)).astype("float32")
+    attend = Constant(H, head_width=W)
+    layers.EncoderBlock(attend, feed_forward=6)(x, mask=np.ones((B, T), bool), causal=True)
+    assert attend.told.causal
+    assert attend.told.key is not None
+
+
+def test_weights_are_refused_where_an_override_has_none(rng):
+    x = rng.normal(size=(B, T, D)).astype("float32")
+    with pytest.raises(ValueError, match=r"Constant.attend has no weights.*return_weights=True"):
+        Constant(H)(np.ones((B, T, 12), "float32"), return_weights=True)
+    with pytest.raises(ValueError, match="expects a key where it gets a value"):
+        attention()(x, value=x)
+
+
+def test_dropout_counts_in_training_alone(rng):
+    x = rng.normal(size=(B, T, D)).astype("float32")
+    layer = attention(dropout=0.5)
+    np.testing.assert_array_equal(numpy(layer(x)), numpy(layer(x, training=False)))
+    _, weights = layer(x, training=True, return_weights=True)
+    assert 0.2 < (numpy(weights) == 0).mean() < 0.8
+
+
+def test_keras_implicit_mask_is_heard_and_passed_on(rng):
+    ids = np.array([[3, 4, 5, 0, 0], [1, 2, 3, 4, 5]])
+    embedding = keras.layers.Embedding(9, D, mask_zero=True)
+    x = embedding(ids)
+    _, implicit = attention()(x, return_weights=True)
+    assert np.all(numpy(implicit)[0, :, :, 3:] == 0)
+    stacked = keras.Sequential([embedding, *(layers.EncoderBlock(1, feed_forward=3) for _ in range(2))])
+    explicit = stacked.layers[2](stacked.layers[1](x, mask=ids != 0), mask=ids != 0)
+    np.testing.assert_allclose(numpy(stacked(ids)), numpy(explicit), atol=1e-6)

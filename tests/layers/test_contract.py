@@ -1,0 +1,169 @@
+"""What every layer promises: padding is never read, batch rows are independent, it saves, learns and runs in half."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from suite import layers
+
+B, T, C, D = 3, 7, 5, 22  # batch, words, characters, width
+
+SEQUENCE = {
+    "attention": lambda **k: layers.MultiHeadAttention(3, head_width=10, position=layers.Rotary(), **k),
+    "attention_relative": lambda **k: layers.MultiHeadAttention(2, position=layers.RelativeBias(), **k),
+    "convolution": lambda **k: layers.ConvolutionBlock(3, **k),
+    "convolution_dilated": lambda **k: layers.ConvolutionBlock(5, dilation=3, **k),
+    "encoder": lambda **k: layers.Encoder(2, heads=2, feed_forward=13, position=layers.RelativeBias(), **k),
+    "encoder_block": lambda **k: layers.EncoderBlock(2, feed_forward=13, **k),
+    "encoder_block_injected": lambda **k: layers.EncoderBlock(
+        layers.MultiHeadAttention(3, head_width=10, position=layers.Rotary()),
+        feed_forward=layers.FeedForward(13, activation="gelu"),
+        norm="post",
+        **k,
+    ),
+    "feed_forward": lambda **k: layers.FeedForward(13, **k),
+    "sinusoidal": lambda **k: layers.Sinusoidal(**k),
+}
+INTEGER = {
+    "characters": lambda **k: layers.CharacterEmbedding(17, width=11, character_width=5, **k),
+    "tokens": lambda **k: layers.TokenEmbedding(17, width=11, token_dropout=0.2, **k),
+}
+EVERY = SEQUENCE | INTEGER
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*NumPy array is not writable")
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    keras.utils.set_random_seed(11)
+
+
+def example(name: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """An input for the layer, and its mask where it takes one: rows of 7, 4 and 1 real positions."""
+    rng = np.random.default_rng(5)
+    mask = np.arange(T) < np.array([[7], [4], [1]])
+    if name in SEQUENCE:
+        takes_mask = name not in ("feed_forward", "sinusoidal")
+        return rng.normal(size=(B, T, D)).astype("float32"), {"mask": mask} if takes_mask else {}
+    shape = (B, T, C) if name == "characters" else (B, T)
+    return rng.integers(1, 17, size=shape).astype("int32"), {}
+
+
+def numpy(tensor) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32")))
+
+
+def as_model(name: str) -> tuple[keras.Model, list[np.ndarray]]:
+    x, masks = example(name)
+    inputs = [keras.Input(a.shape[1:], dtype=a.dtype.name) for a in (x, *masks.values())]
+    outputs = EVERY[name]()(inputs[0], **dict(zip(masks, inputs[1:], strict=True)))
+    return keras.Model(inputs, outputs), [x, *masks.values()]
+
+
+@pytest.mark.parametrize("name", SEQUENCE)
+def test_content_under_padding_changes_nothing(name):
+    x, masks = example(name)
+    layer = SEQUENCE[name]()
+    mask = np.arange(T) < np.array([[7], [4], [1]])
+    before, after = layer(x, **masks), layer(np.where(mask[..., None], x, 50.0).astype("float32"), **masks)
+    np.testing.assert_allclose(numpy(before)[mask], numpy(after)[mask], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SEQUENCE)
+def test_the_amount_of_padding_changes_nothing(name):
+    x, masks = example(name)
+    layer = SEQUENCE[name]()
+    long, short = layer(x, **masks), layer(x[1:, :4], **{k: m[1:, :4] for k, m in masks.items()})
+    np.testing.assert_allclose(numpy(long)[1, :4], numpy(short)[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_rows_of_a_batch_do_not_meet(name):
+    x, masks = example(name)
+    layer = EVERY[name]()
+    together, alone = layer(x, **masks), layer(x[1:2], **{k: m[1:2] for k, m in masks.items()})
+    np.testing.assert_allclose(numpy(together)[1], numpy(alone)[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_saved_model_gives_the_same_outputs(name, tmp_path):
+    model, arrays = as_model(name)
+    for weight in model.weights:  # away from zeros and ones, so that a lost weight shows
+        if "seed" not in weight.path:
+            weight.assign(np.random.default_rng(3).normal(size=weight.shape))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(model.predict_on_batch(arrays), loaded.predict_on_batch(arrays))
+    assert loaded.count_params() == model.count_params()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_configuration_makes_the_layer_again(name):
+    layer = EVERY[name](name="mine", dtype="mixed_bfloat16")
+    again = type(layer).from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    assert again.dtype_policy.name == "mixed_bfloat16"
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if name != "sinusoidal"])
+def test_every_weight_learns(name):
+    model, arrays = as_model(name)
+    before = {w.path: numpy(w) for w in model.trainable_weights}
+    model.compile(keras.optimizers.SGD(1.0), "mse")
+    target = np.random.default_rng(7).normal(size=model.predict_on_batch(arrays).shape)
+    model.train_on_batch(arrays, target)
+    # A bias of the keys adds the same to all scores of a query, which softmax cancels; Rotary alone makes it matter.
+    idle = () if "rotary" in name or name in ("attention", "encoder_block_injected") else ("key/bias",)
+    still = [w.path for w in model.trainable_weights if np.allclose(before[w.path], numpy(w), atol=1e-7)]
+    assert [path for path in still if not path.endswith(idle)] == []
+    assert len(before) > 0
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("name", EVERY)
+def test_half_precision_stays_near_single_precision(name, policy):
+    x, masks = example(name)
+    single, half = EVERY[name](), EVERY[name](dtype=policy)
+    expected = single(x, **masks)
+    half.build(x.shape)
+    half.set_weights(single.get_weights())
+    output = half(x, **masks)
+    assert keras.backend.standardize_dtype(output.dtype) == policy.removeprefix("mixed_")
+    np.testing.assert_allclose(numpy(output), numpy(expected), atol=0.1, rtol=0.1)
+
+
+def test_a_table_shared_by_a_stack_is_one_weight_and_stays_one(tmp_path):
+    model, _ = as_model("encoder")
+    model.save(tmp_path / "model.keras")
+    for one in (model, keras.models.load_model(tmp_path / "model.keras")):
+        assert [w.path.split("/")[-1] for w in one.weights].count("bias_table") == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.MultiHeadAttention(0), "Received: heads=0"),
+        (lambda: layers.MultiHeadAttention(2, head_width=0), "head_width=0"),
+        (
+            lambda: layers.MultiHeadAttention(5).build((B, T, D)),
+            r"heads=5 divide.*query of shape \(3, 7, 22\)",
+        ),
+        (lambda: layers.EncoderBlock(2, feed_forward=3, norm="middle"), "one of .'pre', 'post'.*norm='middle'"),
+        (lambda: layers.Encoder(0, heads=2, feed_forward=3), "at least 1. Received: depth=0"),
+        (lambda: layers.FeedForward(0), "at least 1. Received: hidden=0"),
+        (lambda: layers.ConvolutionBlock(4), "odd kernel.*Received: kernel=4"),
+        (lambda: layers.ConvolutionBlock(3, dilation=0), "dilation=0"),
+        (lambda: layers.CharacterEmbedding(9, width=4, window=2), "odd window. Received: window=2"),
+        (lambda: layers.TokenEmbedding(1, width=4), "at least 2.*Received: vocabulary=1"),
+        (lambda: layers.TokenEmbedding(9, width=4, token_dropout=1.0), "token_dropout=1.0"),
+        (lambda: layers.RelativeBias(buckets=7), "even number of buckets.*buckets=7"),
+        (lambda: layers.RelativeBias(buckets=32, max_distance=8), "max_distance above.*max_distance=8"),
+        (lambda: layers.Rotary().rotate(np.ones((1, 2, 3, 5), "float32")), "even head width.*head width 5"),
+        (lambda: layers.Sinusoidal().build((B, T, 5)), r"even width. Received: inputs of shape \(3, 7, 5\)"),
+    ],
+)
+def test_impossible_arguments_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
