@@ -17,6 +17,7 @@ from suite.errors import InputError
 
 _BOM = b"\xef\xbb\xbf"
 _TAG = re.compile(r"O|[BIELSU]-\S+")
+_BLANKS = " \t"  # what separates columns; a token may be or hold any other white space
 _SHOWN = 60  # characters of a faulty line that an error shows
 
 
@@ -24,10 +25,10 @@ def read(path: Path) -> list[dict[str, Any]]:
     """The sentences of a CoNLL file as ``{"tokens": [...], "tags": [...]}``, tags in IOB2.
 
     The token is the first column and the tag is the last. A line with a tab is split at tabs, so that a token may
-    contain spaces; any other line is split at spaces. Lines of white space end a sentence, and so do ``-DOCSTART-``
-    lines. Comments as in CoNLL-U (``# text = ...``) are skipped where they cannot be a token: they start with a hash
-    and a space, have no tab, and either the file is split at tabs or their last word is no tag. UTF-8, with or without
-    a byte order mark; lines end in LF, CRLF or CR.
+    contain spaces; any other line is split at spaces. Blank lines end a sentence, also those of white space alone, and
+    so do ``-DOCSTART-`` lines. Comments as in CoNLL-U (``# text = ...``) are skipped where they cannot be a token: they
+    start with a hash and a space, have no tab, and either the file is split at tabs or their last word is no tag.
+    UTF-8, with or without a byte order mark; lines end in LF, CRLF or CR.
 
     Tags may be IOB1, IOB2, BIOES or BILOU; see `iob2`. No token is ever dropped.
 
@@ -35,7 +36,7 @@ def read(path: Path) -> list[dict[str, Any]]:
         InputError: the file cannot be read or is no CoNLL file; the message says in which line and what was expected.
     """
     lines = list(_decoded(_bytes(path), path))
-    tabs = any("\t" in line.strip() for line in lines)
+    tabs = any("\t" in line.strip(_BLANKS) for line in lines)
     examples: list[dict[str, Any]] = []
     tokens: list[str] = []
     tags: list[str] = []
@@ -109,8 +110,8 @@ def _is_comment(line: str, *, tabs: bool) -> bool:
 
 def _columns(line: str, place: str) -> tuple[str, str]:
     columns: Sequence[str]
-    if "\t" in line.strip():
-        columns = [column.strip(" ") for column in line.rstrip().split("\t")]
+    if "\t" in line.strip(_BLANKS):
+        columns = [column.strip(" ") for column in line.rstrip(_BLANKS).split("\t")]
     else:
         columns = [column for column in line.replace("\t", " ").split(" ") if column]
     shown = repr(line if len(line) <= _SHOWN else f"{line[:_SHOWN]}...")

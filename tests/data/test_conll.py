@@ -53,7 +53,21 @@ def test_other_forms_of_the_same_sentences(tmp_path, same):
 
 
 def test_tokens_are_kept_as_they_are(tmp_path):
-    odd = ["#", "#news", "New York", "\u00a0", "a\u2028b", "\u3000", '"', "I", "O", "\U0001f600", "e\u0301", "\u00e9"]
+    odd = [
+        "#",
+        "#news",
+        "New York",
+        "\u00a0",
+        "\u00a0x\u2003",
+        "a\u2028b",
+        "\u3000",
+        '"',
+        "I",
+        "O",
+        "\U0001f600",
+        "e\u0301",
+        "\u00e9",
+    ]
     path = write(tmp_path, "".join(f"{token}\tO\n" for token in odd))
     assert conll.read(path) == [{"tokens": odd, "tags": ["O"] * len(odd)}]
 

@@ -30,7 +30,7 @@ def drawn():
 @pytest.fixture(scope="module")
 def many():
     """More sentences of one kind than the dataset has, for what is counted."""
-    return news.sentences({"train": 8000})["train"]
+    return news.sentences({"train": 7000})["train"]
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +55,10 @@ def lookup_accuracy(train: list, test: list, key: Callable) -> float:
     """The accuracy of the type of {X} when each key gets the type that it has most often in training."""
     counts: defaultdict = defaultdict(Counter)
     for sentence in train:
-        for part in (key(sentence), None):
+        for part in (str(key(sentence)), None):
             counts[part][sentence.tags[sentence.open[0]]] += 1
     best = {part: count.most_common(1)[0][0] for part, count in counts.items()}
-    right = [best.get(key(sentence), best[None]) == sentence.tags[sentence.open[0]] for sentence in test]
+    right = [best.get(str(key(sentence)), best[None]) == sentence.tags[sentence.open[0]] for sentence in test]
     return sum(right) / len(right)
 
 
@@ -114,6 +114,19 @@ def test_shares_of_what_is_hard(drawn):
         assert 0.06 < ambiguous < 0.11
 
 
+def test_no_phrase_is_a_cue_for_two_types(grammar):
+    types = {name.partition("_")[0] for name in grammar["forms"]} - {"bare", "forum"}
+    cues = {name: phrases for name, phrases in grammar["phrases"].items() if name.partition("_")[0] in types}
+    for name, phrases in cues.items():
+        others = {
+            phrase
+            for other, listed in cues.items()
+            if other.partition("_")[0] != name.partition("_")[0]
+            for phrase in listed
+        }
+        assert not others & set(phrases), name
+
+
 def test_cues_are_at_least_four_words_away_on_both_sides(drawn):
     sides = Counter()
     for sentence in drawn["train"] + drawn["test"]:
@@ -136,26 +149,32 @@ def test_the_open_name_occurs_again_only_where_that_decides(many):
     assert repeated > 0.03 * len(many)
 
 
-def test_neither_neighbours_nor_the_name_tell_the_type(many):
-    bare = [sentence for sentence in many if sentence.cue and len(sentence.open) == 1]
-    train, test = bare[::2], bare[1::2]
+def word(sentence: news.Sentence, offset: int) -> str:
+    """The word so many places after the end of {X}, or before its start."""
+    index = sentence.open[-1] + offset if offset > 0 else sentence.open[0] + offset
+    return sentence.tokens[index].lower() if 0 <= index < len(sentence.tokens) else ""
 
-    def window(sentence):
-        start, end = sentence.open[0], sentence.open[-1]
-        words = [word.lower() for word in sentence.tokens]
-        return tuple(words[max(start - 2, 0) : start]), tuple(words[end + 1 : end + 3])
 
-    def ending(sentence):
-        return sentence.tokens[sentence.open[0]][-2:].lower()
+@pytest.mark.parametrize(("length", "chance"), [(1, 0.36), (2, 0.54)])
+def test_neither_neighbours_nor_the_name_tell_the_type(many, length, chance):
+    hard = [sentence for sentence in many if sentence.cue and len(sentence.open) == length]
+    train, test = hard[::2], hard[1::2]
+    keys = [
+        *(lambda sentence, offset=offset: word(sentence, offset) for offset in (-2, -1, 1, 2)),
+        lambda sentence: [word(sentence, offset) for offset in (-2, -1)],
+        lambda sentence: [word(sentence, offset) for offset in (1, 2)],
+        lambda sentence: [word(sentence, offset) for offset in (-2, -1, 1, 2)],
+        lambda sentence: sentence.tokens[sentence.open[0]][-2:].lower(),
+        lambda sentence: len(sentence.tokens),
+        lambda sentence: sentence.open[0],
+    ]
+    for key in keys:
+        assert lookup_accuracy(train, test, key) < chance + 0.04
 
     def cue(sentence):
-        return {sentence.tokens[index].lower() for index in sentence.cue[:2]}
+        return [sentence.tokens[index].lower() for index in sentence.cue[:2]]
 
-    chance = Counter(sentence.tags[sentence.open[0]] for sentence in test).most_common(1)[0][1] / len(test)
-    assert chance < 0.4
-    for key in (window, ending, lambda sentence: len(sentence.tokens), lambda sentence: sentence.open[0]):
-        assert lookup_accuracy(train, test, key) < chance + 0.05
-    assert lookup_accuracy(train, test, lambda sentence: tuple(sorted(cue(sentence)))) > 0.75
+    assert lookup_accuracy(train, test, cue) > chance + 0.35
 
 
 def test_the_rest_of_the_sentence_fixes_the_best_answer(many, glue):

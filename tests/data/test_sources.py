@@ -126,6 +126,15 @@ def test_no_network(cache, tmp_path):
         sources.download("http://127.0.0.1:9/file", sha256=CHECKSUM, target=tmp_path / "file")
 
 
+def test_a_name_that_is_looked_up_for_ever_is_given_up(cache, monkeypatch):
+    done = threading.Event()
+    monkeypatch.setattr("socket.getaddrinfo", lambda *args, **kwargs: done.wait() and [])
+    start = time.monotonic()
+    assert not sources.reachable("http://example.invalid/file", timeout=0.2)
+    assert time.monotonic() - start < 2
+    done.set()
+
+
 @pytest.fixture
 def offline(cache, monkeypatch):
     monkeypatch.setattr(sources, "reachable", lambda url: False)
@@ -162,6 +171,7 @@ def test_tfds_examples_become_ours(cache, monkeypatch):
 
 
 def test_tfds_prepared_looks_for_the_finished_dataset(cache, tmp_path):
+    touch(tmp_path / "glue" / "sst2" / "incomplete.2.0.0" / "glue-train.array_record-00000-of-00001")
     assert not sources.tfds_prepared("glue/sst2", data_dir=tmp_path)
     touch(tmp_path / "glue" / "sst2" / "2.0.0" / "dataset_info.json")
     assert sources.tfds_prepared("glue/sst2", data_dir=tmp_path)
