@@ -13,8 +13,6 @@ import logging
 import os
 import tempfile
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,6 +67,8 @@ def download(url: str, *, sha256: str, target: Path, timeout: float = _CONNECT_S
     Raises:
         InputError: there is no network, the server does not give the file, or the file is not the expected one.
     """
+    import urllib.request  # here, since it is most of what importing this module would cost
+
     if not reachable(url, timeout=timeout):
         raise InputError(f"{url} cannot be reached to fetch {target.name}: {_ADVICE}")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -93,6 +93,9 @@ def download(url: str, *, sha256: str, target: Path, timeout: float = _CONNECT_S
 
 def reachable(url: str, *, timeout: float = _CONNECT_SECONDS) -> bool:
     """Whether anything answers at this address, directly or through the proxy of the environment, within `timeout`."""
+    import urllib.error
+    import urllib.request
+
     answered = []
 
     def ask() -> None:

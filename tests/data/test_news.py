@@ -88,6 +88,13 @@ def test_examples():
     assert make_splits(splits, name="news").notes == ()
 
 
+def test_headlines_and_messages(drawn):
+    for part in drawn.values():
+        texts = ["".join(sentence.tokens) for sentence in part]
+        assert 0.04 < sum(text.isupper() for text in texts) / len(texts) < 0.12
+        assert 0.04 < sum(text.islower() for text in texts) / len(texts) < 0.12
+
+
 def test_no_name_of_validation_or_test_occurs_in_another_split(drawn, glue):
     words = {
         split: {folded(part) for sentence in part_of for token in sentence.tokens for part in token.split("-")}
