@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from suite.errors import InputError, did_you_mean
 
@@ -67,32 +67,44 @@ def download(url: str, *, sha256: str, target: Path, timeout: float = _CONNECT_S
     Raises:
         InputError: there is no network, the server does not give the file, or the file is not the expected one.
     """
-    import urllib.request  # here, since it is most of what importing this module would cost
-
     if not reachable(url, timeout=timeout):
         raise InputError(f"{url} cannot be reached to fetch {target.name}: {_ADVICE}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-        part = Path(file.name)
-        try:
-            with urllib.request.urlopen(url, timeout=timeout) as response:
-                while piece := response.read(_CHUNK):
-                    digest.update(piece)
-                    file.write(piece)
-            file.close()
-            if digest.hexdigest() != sha256:
-                raise InputError(f"{url} is not the file it was: expected SHA-256 {sha256}, got {digest.hexdigest()}")
-            part.replace(target)
-        except OSError as error:
-            raise InputError(f"{url} cannot be fetched: {error}; {_ADVICE}") from error
-        finally:
+    part = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
+            part = Path(file.name)
+            found = _fetch(url, file, timeout=timeout)
+        if found != sha256:
+            raise InputError(f"{url} is not the file it was: expected SHA-256 {sha256}, got {found}")
+        part.replace(target)
+    except OSError as error:
+        raise InputError(f"{url} cannot be fetched to {target}: {error}; {_ADVICE}") from error
+    finally:
+        if part is not None:
             part.unlink(missing_ok=True)
     return target
 
 
+def _fetch(url: str, file: IO[bytes], *, timeout: float) -> str:
+    """Writes what is at this address to an open file and returns its SHA-256."""
+    import http.client
+    import urllib.request  # here, since it is most of what importing this module would cost
+
+    digest = hashlib.sha256()
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as response:
+            while piece := response.read(_CHUNK):
+                digest.update(piece)
+                file.write(piece)
+    except http.client.HTTPException as error:
+        raise OSError(f"the server does not speak HTTP: {error!r}") from error
+    return digest.hexdigest()
+
+
 def reachable(url: str, *, timeout: float = _CONNECT_SECONDS) -> bool:
     """Whether anything answers at this address, directly or through the proxy of the environment, within `timeout`."""
+    import http.client
     import urllib.error
     import urllib.request
 
@@ -105,7 +117,7 @@ def reachable(url: str, *, timeout: float = _CONNECT_SECONDS) -> bool:
         except urllib.error.HTTPError as error:
             error.close()
             answered.append(True)  # an answer, if not a good one
-        except OSError:
+        except (OSError, http.client.HTTPException):
             pass
 
     # In a thread, since the look-up of a host's name knows no timeout.

@@ -114,6 +114,12 @@ def test_a_failed_download_leaves_what_was_there(cache, tmp_path, server, path, 
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_cache_that_cannot_be_written(cache, tmp_path, server):
+    (tmp_path / "taken").touch()
+    with pytest.raises(InputError, match=r"cannot be fetched to .*taken.file: .*--data-dir"):
+        sources.download(f"{server}/file", sha256=CHECKSUM, target=tmp_path / "taken" / "file")
+
+
 def test_a_silent_server_is_given_up(cache, tmp_path, server):
     start = time.monotonic()
     with pytest.raises(InputError, match=r"cannot be reached to fetch file: .*SUITE_DATA"):
