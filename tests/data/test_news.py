@@ -19,7 +19,7 @@ from suite.data.datasets import news
 from suite.data.splits import make_splits
 
 ROOT = Path(__file__).parents[2]
-FINGERPRINT = "f49d1fb23ee4fb45"
+FINGERPRINT = "f111eacdc44e0e2a"
 
 
 @pytest.fixture(scope="module")
@@ -143,11 +143,11 @@ def test_cues_are_at_least_four_words_away_on_both_sides(drawn):
     assert min(sides.values()) > 0.3 * sides.total()
 
 
-def test_the_open_name_occurs_again_only_where_that_decides(many):
+def test_a_bare_name_occurs_again_only_where_that_decides(many):
     repeated = 0
     for sentence in many:
         words = [word.lower() for word in sentence.tokens]
-        if sentence.open and words.count(words[sentence.open[0]]) > 1:
+        if len(sentence.open) == 1 and words.count(words[sentence.open[0]]) > 1:
             repeated += 1
             assert {sentence.tags[i][2:] for i, word in enumerate(words) if word == words[sentence.open[0]]} == {
                 sentence.tags[sentence.open[0]][2:]

@@ -7,15 +7,15 @@ Needs no download and is the same to the byte on every machine. It is made to te
 
 - **New names.** Every word drawn from a list of names (first names, surnames, towns, countries) belongs to one split
   alone, without regard to case and accents: no such word of validation or test occurs in training. What names share
-  between splits is the glue: legal forms ("GmbH"), "Bank of", "Cup", "van", initials, and the two made-up bodies
-  without a name in them.
-- **Distant cues.** In two of five sentences a bare name may be a person, a firm or a place ("Kessler"), or a forum an
-  event or the body behind it, and what decides is at least four words away, to the left or to the right. In between
-  stand cues that belong to something else. The name itself and the two words on either side say nothing.
+  between splits is the glue: legal forms ("GmbH"), "Bank of", "Cup", "van", initials, and two bodies whose names are
+  made of common words.
+- **Distant cues.** In nearly half of the sentences a bare name may be a person, a firm or a place ("Kessler"), or a
+  forum an event or the body behind it, and what decides is at least four words away, to the left or to the right; often
+  cues that belong to something else stand nearer. The name itself and the two words on either side say nothing.
 - **A known ceiling.** In one of twelve sentences nothing decides. The type is drawn after all words are, with the
   probabilities that `news.toml` gives; the likeliest is the best answer that there is, also for the F1 score, since it
   is more probable than half of the F1 that can be reached. Test examples carry it as ``"oracle"``; wherever the
-  sentence decides, it equals ``"tags"``.
+  sentence decides, it equals ``"tags"``. It reaches an entity F1 of 0.983.
 
 Origin: generated here. Names: the faker package's lists of some thirty countries, kept in `suite/data/names.json`.
 Licence: Apache-2.0; the names MIT.
@@ -198,7 +198,7 @@ class _Writer:
             low, high = _NUMBERS[name]
             return str(low + self._dice.below(high - low))
         drawn = subject.name
-        while drawn == subject.name:  # a second {X} by chance could be of another type
+        while drawn.upper() == subject.name.upper():  # a second {X} by chance could be of another type
             drawn = self._dice.pick(self._pools[name])
         return drawn
 
@@ -215,7 +215,7 @@ class _Writer:
         return words
 
 
-_NUMBERS = {"digit": (1, 10), "digits": (100, 1000), "day_number": (13, 31), "age": (31, 90), "year": (1890, 2025)}
+_NUMBERS = {"digit": (1, 10), "digits": (100, 1000), "day_number": (13, 29), "age": (31, 90), "year": (1890, 2025)}
 
 
 def _tags(words: Sequence[_Word], reading: str) -> tuple[str, ...]:
