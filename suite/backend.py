@@ -50,7 +50,7 @@ def prepare(*, device: str = "auto", precision: str = "auto") -> Backend:
     with _quiet_standard_error():
         import keras
 
-    gpu = _gpu_name(name) if device != "cpu" else ""
+        gpu = _gpu_name(name)
     if device == "gpu" and not gpu:
         raise InputError(f"--device gpu: {name} sees no GPU here; use --device auto or --device cpu")
     if precision == "auto":

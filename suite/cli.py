@@ -75,7 +75,7 @@ def run(
         Literal["auto", "cpu", "gpu"] | None, typer.Option(help="auto: a GPU where there is one.")
     ] = None,
     overlay: Annotated[
-        list[str] | None, typer.Option(help="An [overlay.<name>] of the configuration, such as smoke; repeatable.")
+        list[str] | None, typer.Option(help="An overlay of the configuration, such as smoke; repeatable.")
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -131,8 +131,9 @@ def run(
             from suite import backend as backends
 
             backend = backends.prepare(device=neural[0].device, precision=neural[0].precision)
-            for note in (*prepared.train.notes, *prepared.validation.notes, *prepared.test.notes):
-                reporter.say(f"note: {note}")
+            for split in ("train", "validation", "test"):
+                for note in getattr(prepared, split).notes:
+                    reporter.say(f"note: {split}: {note}")
         if dry_run:
             _show_plan(configs, prepared, as_json=as_json)
             return

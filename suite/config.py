@@ -44,7 +44,6 @@ class TrainConfig(Table):
 
     epochs: int = Field(10, gt=0)
     batch_size: int = Field(32, gt=0, description="examples in a batch; fewer where they are very long")
-    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = Field(1e-3, gt=0, description="the highest, reached after warm-up")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of all steps in which the learning rate rises from 0")
     final_learning_rate: float = Field(0.05, ge=0, le=1, description="share of the highest that is left at the end")

@@ -63,7 +63,7 @@ def decode(scores: Sequence[np.ndarray], classes: Sequence[str]) -> list[list[st
 
 def _viterbi(scores: Sequence[np.ndarray], begins: np.ndarray, follows: np.ndarray) -> list[np.ndarray]:
     lengths = np.array([len(score) for score in scores])
-    longest, count = int(lengths.max()), len(begins)
+    longest, count = max(1, int(lengths.max())), len(begins)
     padded = np.zeros((len(scores), longest, count))  # (N, T, C)
     for row, score in zip(padded, scores, strict=True):
         row[: len(score)] = score

@@ -70,7 +70,7 @@ def fit(
     """Trains until the last epoch, or until validation has not improved for `config.patience` epochs.
 
     The model must be compiled (see `compile_model`) and is left with the weights of its best epoch. A checkpoint in the
-    directory is continued from, and removed by the caller once the run's results are safe.
+    directory is continued from; the caller removes it once the run's results are safe.
 
     Args:
         model: a compiled model.
@@ -81,24 +81,53 @@ def fit(
         reporter: where progress is shown.
         directory: where checkpoints go.
     """
-    loop = _Loop(
-        train,
-        validate=validate,
-        higher_is_better=higher_is_better,
-        config=config,
-        reporter=reporter,
-        path=directory / CHECKPOINT,
-    )
+    path = directory / CHECKPOINT
     model.optimizer.build(model.trainable_variables)
-    if loop.path.is_file():
-        loop.load(model)
-    progress = loop.progress
-    if not progress.stopped and progress.epoch < config.epochs:
-        feed = _Feed(train, first_epoch=progress.epoch)
-        model.fit(feed, epochs=config.epochs, initial_epoch=progress.epoch, callbacks=[loop], verbose=0)
-    if loop.best is not None:
-        _assign(model.variables, loop.best)
+    progress, best = _load(path, model) if path.is_file() else (Progress(), None)
+    clock = _Clock(progress, max_minutes=config.max_minutes)
+    while not progress.stopped:
+        clock.start_epoch()
+        train.start_epoch(progress.epoch)
+        reporter.epoch(progress.epoch + 1, config.epochs, len(train))
+        steps = _Steps(train, clock, reporter)
+        done = model.fit(
+            _Feed(train),
+            initial_epoch=progress.epoch,
+            epochs=progress.epoch + 1,
+            callbacks=[steps],
+            shuffle=False,  # the batches have their order, and Keras's shuffling could not be resumed
+            verbose=0,
+        )
+        if steps.diverged:
+            progress.diverged = progress.stopped = f"{steps.diverged} in epoch {progress.epoch + 1}"
+            break
+        score, loss = float(validate()), float(done.history["loss"][-1])
+        progress.epoch += 1
+        if _is_better(score, progress.best_score, higher_is_better):
+            progress.best_score, progress.best_epoch = score, progress.epoch
+            best = _values(model.variables)
+        seconds = clock.end_epoch(steps)
+        progress.history.append({"epoch": progress.epoch, "loss": loss, "score": score, "seconds": round(seconds, 3)})
+        reporter.epoch_end(progress.epoch, loss, score, best=progress.best_epoch == progress.epoch)
+        progress.stopped = _reason_to_stop(progress, config, out_of_time=clock.out_of_time())
+        _save(path, model, progress, best)
+    if best is not None:
+        _assign(model.variables, best)
     return progress
+
+
+def _is_better(score: float, best: float | None, higher_is_better: bool) -> bool:
+    return best is None or (score > best if higher_is_better else score < best)
+
+
+def _reason_to_stop(progress: Progress, config: TrainConfig, *, out_of_time: bool) -> str:
+    if progress.epoch == config.epochs:
+        return f"trained all {config.epochs} epochs"
+    if out_of_time:
+        return f"stopped by max_minutes={config.max_minutes:g} in epoch {progress.epoch}"
+    if progress.epoch - progress.best_epoch >= config.patience:
+        return f"no better validation score in {config.patience} epochs"
+    return ""
 
 
 def compile_model(model: keras.Model, loss: keras.Loss, config: TrainConfig, steps: int) -> None:
@@ -147,14 +176,11 @@ def predict(model: keras.Model, batches: Batches) -> list[np.ndarray]:
 
 
 class _Feed(keras.utils.PyDataset):
-    """The batches in the form that `Model.fit` takes, ordered anew for each epoch."""
+    """One epoch's batches in the form that `Model.fit` takes."""
 
-    def __init__(self, batches: Batches, *, first_epoch: int):
+    def __init__(self, batches: Batches):
         super().__init__()
         self.batches = batches
-        self.epoch = first_epoch
-        # Keras reads off the first two batches which axes vary: show it the longest and the shortest.
-        batches.start_epoch(None)
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -163,124 +189,102 @@ class _Feed(keras.utils.PyDataset):
         batch = self.batches[index]
         return batch.inputs, batch.targets, batch.weights
 
-    def on_epoch_begin(self) -> None:
-        self.batches.start_epoch(self.epoch)
-        self.epoch += 1
 
+class _Clock:
+    """Counts time and examples into the progress; a shape's compilation is set apart from usual steps."""
 
-class _Loop(keras.callbacks.Callback):
-    """Watches the steps, chooses the best epoch, writes checkpoints."""
-
-    def __init__(
-        self,
-        train: Batches,
-        *,
-        validate: Callable[[], float],
-        higher_is_better: bool,
-        config: TrainConfig,
-        reporter: Reporter,
-        path: Path,
-    ):
-        super().__init__()
-        self.train = train
-        self.validate = validate
-        self.sign = 1.0 if higher_is_better else -1.0
-        self.config = config
-        self.reporter = reporter
-        self.path = path
-        self.progress = Progress()
-        self.best: list[np.ndarray] | None = None
-        self.step_times: dict[int, list[float]] = {}
+    def __init__(self, progress: Progress, *, max_minutes: float | None):
+        self.progress = progress
+        self.max_seconds = math.inf if max_minutes is None else 60 * max_minutes
         self.compiled: set[int] = set()
+        self.start_epoch()
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.epoch_start = self.step_end = time.perf_counter()
-        self.step_times = {}
-        self.reporter.epoch(epoch + 1, self.config.epochs, len(self.train))
+    def start_epoch(self) -> None:
+        self.began = time.perf_counter()
+
+    def end_epoch(self, steps: _Steps) -> float:
+        """Adds the epoch. A shape's first step is compiled; what it took beyond a usual step counts as compilation.
+
+        Returns:
+            The epoch's seconds, compilation included.
+        """
+        compiling = 0.0
+        for length, times in steps.seconds.items():
+            if length not in self.compiled:
+                compiling += max(0.0, times[0] - float(np.median(times[1:]))) if len(times) > 1 else 0.0
+                self.compiled.add(length)
+        seconds = time.perf_counter() - self.began
+        progress = self.progress
+        progress.compile_seconds += compiling
+        progress.train_seconds += seconds - compiling
+        progress.step_seconds += sum(map(sum, steps.seconds.values())) - compiling
+        progress.steps += steps.count
+        progress.examples += sum(len(members) for members in steps.batches.plan.batches[: steps.count])
+        self.began = time.perf_counter()
+        return seconds
+
+    def out_of_time(self) -> bool:
+        """Whether training has taken as long as it may."""
+        spent = self.progress.train_seconds + self.progress.compile_seconds + time.perf_counter() - self.began
+        return spent > self.max_seconds
+
+
+class _Steps(keras.callbacks.Callback):
+    """Watches one epoch's steps: times them, shows them, stops when the loss is no number or the time is over."""
+
+    def __init__(self, batches: Batches, clock: _Clock, reporter: Reporter):
+        super().__init__()
+        self.batches = batches
+        self.clock = clock
+        self.reporter = reporter
+        self.count = 0
+        self.diverged = ""
+        self.seconds: dict[int, list[float]] = {}
+        self.last = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         now = time.perf_counter()
-        self.step_times.setdefault(self.train.plan.lengths[batch], []).append(now - self.step_end)
-        self.step_end = now
+        self.seconds.setdefault(self.batches.plan.lengths[batch], []).append(now - self.last)
+        self.last = now
+        self.count += 1
         loss = float((logs or {}).get("loss", math.nan))
-        self.reporter.step(batch + 1, loss)
+        self.reporter.step(self.count, loss)
         if not math.isfinite(loss):
-            self.progress.diverged = f"the loss is {loss} in epoch {self.progress.epoch + 1}, step {batch + 1}"
-            self.model.stop_training = True
-        elif self._out_of_time(now):
-            self.model.stop_training = True
+            self.diverged = f"the loss is {loss} at step {self.count}"
+        self.model.stop_training = bool(self.diverged) or self.clock.out_of_time()
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        progress = self.progress
-        if progress.diverged:
-            progress.stopped = progress.diverged
-            return
-        score = float(self.validate())
-        if progress.best_score is None or self.sign * score > self.sign * progress.best_score:
-            progress.best_score, progress.best_epoch = score, epoch + 1
-            self.best = [keras.ops.convert_to_numpy(variable) for variable in self.model.variables]
-        self._count_time()
-        loss = float((logs or {}).get("loss", math.nan))
-        seconds = time.perf_counter() - self.epoch_start
-        progress.history.append({"epoch": epoch + 1, "loss": loss, "score": score, "seconds": round(seconds, 3)})
-        self.reporter.epoch_end(epoch + 1, loss, score, best=progress.best_epoch == epoch + 1)
-        progress.epoch = epoch + 1
-        if progress.epoch == self.config.epochs:
-            progress.stopped = f"trained all {self.config.epochs} epochs"
-        elif self._out_of_time(time.perf_counter(), ended=True):
-            progress.stopped = f"stopped by max_minutes={self.config.max_minutes:g} in epoch {progress.epoch}"
-        elif progress.epoch - progress.best_epoch >= self.config.patience:
-            progress.stopped = f"no better validation score in {self.config.patience} epochs"
-        self.model.stop_training = bool(progress.stopped)
-        self.save()
 
-    def _out_of_time(self, now: float, *, ended: bool = False) -> bool:
-        if self.config.max_minutes is None:
-            return False
-        spent = self.progress.train_seconds + self.progress.compile_seconds + (0 if ended else now - self.epoch_start)
-        return spent > 60 * self.config.max_minutes
+def _save(path: Path, model: keras.Model, progress: Progress, best: list[np.ndarray] | None) -> None:
+    """Writes the checkpoint, whole or not at all."""
+    arrays: dict[str, np.ndarray] = {"progress": np.array(json.dumps(dataclasses.asdict(progress)))}
+    for name, variables in _state(model).items():
+        arrays |= {f"{name}/{i}": value for i, value in enumerate(_values(variables))}
+    arrays |= {f"best/{i}": value for i, value in enumerate(best or ())}
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_atomically(path, buffer.getvalue())
 
-    def _count_time(self) -> None:
-        """Adds this epoch's times. A shape's first step is compiled; what it took beyond a usual step is set apart."""
-        compiling = 0.0
-        for length, times in self.step_times.items():
-            if length not in self.compiled:
-                usual = float(np.median(times[1:])) if len(times) > 1 else 0.0
-                compiling += max(0.0, times[0] - usual)
-                self.compiled.add(length)
-        progress = self.progress
-        progress.compile_seconds += compiling
-        progress.train_seconds += time.perf_counter() - self.epoch_start - compiling
-        progress.step_seconds += sum(map(sum, self.step_times.values())) - compiling
-        steps = sum(map(len, self.step_times.values()))
-        progress.steps += steps
-        progress.examples += sum(len(members) for members in self.train.plan.batches[:steps])
 
-    def save(self) -> None:
-        """Writes the checkpoint, whole or not at all."""
-        arrays: dict[str, np.ndarray] = {"progress": np.array(json.dumps(dataclasses.asdict(self.progress)))}
-        for name, variables in self._state(self.model).items():
-            arrays |= {f"{name}/{i}": keras.ops.convert_to_numpy(variable) for i, variable in enumerate(variables)}
-        arrays |= {f"best/{i}": value for i, value in enumerate(self.best or ())}
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
-        write_atomically(self.path, buffer.getvalue())
+def _load(path: Path, model: keras.Model) -> tuple[Progress, list[np.ndarray] | None]:
+    """Puts the model and its optimizer back to where the checkpoint was written."""
+    try:
+        with np.load(path) as arrays:
+            progress = Progress(**json.loads(str(arrays["progress"])))
+            for name, variables in _state(model).items():
+                _assign(variables, [arrays[f"{name}/{i}"] for i in range(len(variables))])
+            best = [arrays[f"best/{i}"] for i in range(len(model.variables))] if "best/0" in arrays else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a checkpoint of this model: {error}") from error
+    return progress, best
 
-    def load(self, model: keras.Model) -> None:
-        """Continues from the checkpoint."""
-        try:
-            with np.load(self.path) as arrays:
-                self.progress = Progress(**json.loads(str(arrays["progress"])))
-                for name, variables in self._state(model).items():
-                    _assign(variables, [arrays[f"{name}/{i}"] for i in range(len(variables))])
-                if "best/0" in arrays:
-                    self.best = [arrays[f"best/{i}"] for i in range(len(model.variables))]
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"{self.path}: not a checkpoint of this model: {error}") from error
 
-    @staticmethod
-    def _state(model: keras.Model) -> dict[str, list[keras.Variable]]:
-        return {"model": model.variables, "optimizer": model.optimizer.variables}
+def _state(model: keras.Model) -> dict[str, list[keras.Variable]]:
+    # A model's variables include the state of its random numbers.
+    return {"model": model.variables, "optimizer": model.optimizer.variables}
+
+
+def _values(variables: list[keras.Variable]) -> list[np.ndarray]:
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:

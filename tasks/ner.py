@@ -94,7 +94,7 @@ def encode(examples: Sequence[Example], spec: Spec) -> Encoded:
         },
         # Only training targets are compared with anything, and training has no tag that is not a class.
         targets=[np.array([classes.get(tag, 0) for tag in example["tags"]], dtype="int32") for example in examples],
-        notes=(f"{long} words are longer than {limit} characters and are read without their middle",) if long else (),
+        notes=(f"words of more than {limit} characters, read without their middle: {long:,}",) if long else (),
     )
 
 
@@ -116,9 +116,9 @@ def build(spec: Spec, features: Features, *, encoder: Callable[..., Any], width:
 
 def loss() -> keras.Loss:
     """Cross-entropy, averaged over real tokens."""
-    import keras
+    from suite.losses import CrossEntropy
 
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
+    return CrossEntropy()
 
 
 def calibrate(logits: Sequence[np.ndarray], examples: Sequence[Example], spec: Spec) -> tuple[Spec, str]:

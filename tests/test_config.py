@@ -109,8 +109,9 @@ def test_an_architecture_out_of_the_tree(tmp_path):
     assert own.architecture.depth == 1
     with pytest.raises(InputError, match="no such file"):
         resolve(models=[str(tmp_path / "nowhere.py")])
+    path = path.with_name("broken.py")
     path.write_text("import does_not_exist\n", "utf8")
-    with pytest.raises(InputError, match=r"shallow\.py: cannot be imported: ModuleNotFoundError"):
+    with pytest.raises(InputError, match=r"broken\.py: cannot be imported: ModuleNotFoundError"):
         resolve(models=[str(path)])
 
 

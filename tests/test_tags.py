@@ -38,4 +38,5 @@ def test_transition_scores_count():
 
 def test_nothing_to_decode():
     assert tags.decode([], CLASSES) == []
+    assert tags.decode([np.empty((0, 5))], CLASSES) == [[]]
     assert tags.classes([]) == ["O"]

@@ -98,14 +98,14 @@ class Batches:
         self.seed = seed
         self.lengths = example_lengths(encoded, spec)
         self.buckets = np.array([_bucket(length, edges) for length in self.lengths], dtype=int)
-        self.start_epoch(None)
+        self.start_epoch(0)
 
-    def start_epoch(self, epoch: int | None) -> None:
+    def start_epoch(self, epoch: int) -> None:
         """Orders the examples for this epoch (from 0). The order depends on the seed and the epoch alone.
 
-        `None` puts the batches in order of length, the longest before the shortest.
+        The first two batches differ in length where any do: Keras reads off them which axes vary.
         """
-        random = None if self.seed is None or epoch is None else np.random.default_rng([self.seed, epoch])
+        random = None if self.seed is None else np.random.default_rng([self.seed, epoch])
         batches, lengths = [], []
         for length in np.unique(self.buckets):
             members = np.flatnonzero(self.buckets == length)
@@ -115,7 +115,10 @@ class Batches:
             for start in range(0, len(members), rows):
                 batches.append(members[start : start + rows])
                 lengths.append(int(length))
-        order = np.roll(np.arange(len(batches)), 1) if random is None else random.permutation(len(batches))
+        order = np.arange(len(batches)) if random is None else random.permutation(len(batches))
+        other = next((i for i, batch in enumerate(order) if lengths[batch] != lengths[order[0]]), 0)
+        if other:
+            order[[1, other]] = order[[other, 1]]
         self.plan = Plan([batches[i] for i in order], [lengths[i] for i in order])
 
     def __len__(self) -> int:

@@ -3,6 +3,7 @@
 from suite.layers.attention import AttentionMask, MultiHeadAttention
 from suite.layers.blocks import Encoder, EncoderBlock
 from suite.layers.convolution import ConvolutionBlock
+from suite.layers.convolutional_position import ConvolutionalPosition
 from suite.layers.embeddings import CharacterEmbedding, TokenEmbedding
 from suite.layers.feed_forward import FeedForward
 from suite.layers.positions import Position, RelativeBias, Rotary, Sinusoidal
@@ -11,6 +12,7 @@ __all__ = [
     "AttentionMask",
     "CharacterEmbedding",
     "ConvolutionBlock",
+    "ConvolutionalPosition",
     "Encoder",
     "EncoderBlock",
     "FeedForward",

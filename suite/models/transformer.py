@@ -22,6 +22,10 @@ class Config(BaseModel):
         "rotary", description="How a token knows where it stands."
     )
 
+    neighbours: int = Field(
+        5, ge=0, description="Tokens that a convolutional position before the blocks sums, an odd number; 0: none."
+    )
+
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
         if self.width % self.heads:
@@ -33,6 +37,8 @@ class Config(BaseModel):
             )
         if self.position == "sinusoidal" and self.width % 2:
             raise ValueError(f"position 'sinusoidal' needs an even width, and width is {self.width}")
+        if self.neighbours and self.neighbours % 2 == 0:
+            raise ValueError(f"neighbours {self.neighbours} is even: an odd number looks both ways alike")
         return self
 
 
@@ -45,6 +51,8 @@ def encoder(config: Config) -> Callable[[Any, Any], Any]:
     injected = {"rotary": layers.Rotary, "relative": layers.RelativeBias}.get(config.position, layers.Position)
 
     def encode(x: Any, mask: Any) -> Any:
+        if config.neighbours:
+            x = layers.ConvolutionalPosition(window=config.neighbours, name="neighbours")(x, mask=mask)
         if config.position == "sinusoidal":
             x = layers.Sinusoidal(name="position")(x)
         for i in range(1, config.depth + 1):
