@@ -117,6 +117,13 @@ def test_a_query_with_nothing_to_read_gives_exactly_zero(rng, policy, position):
     assert np.all(np.isfinite(output))
 
 
+def test_softmax_is_computed_in_single_precision(rng):
+    scores = ops.cast(rng.normal(size=(B, H, T, 301)).astype("float32"), "bfloat16")
+    weights = layers.AttentionMask(causal=True).softmax(scores)
+    assert keras.backend.standardize_dtype(weights.dtype) == "float32"
+    np.testing.assert_allclose(numpy(weights).sum(-1), 1, atol=1e-6)
+
+
 def test_with_a_bias_a_query_with_nothing_to_read_gives_that_bias(rng):
     layer = attention()
     layer.build((B, T, D))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -31,8 +33,6 @@ INTEGER = {
     "tokens": lambda **k: layers.TokenEmbedding(17, width=11, token_dropout=0.2, **k),
 }
 EVERY = SEQUENCE | INTEGER
-
-pytestmark = pytest.mark.filterwarnings("ignore:.*NumPy array is not writable")
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +105,36 @@ def test_the_configuration_makes_the_layer_again(name):
     again = type(layer).from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
     assert again.dtype_policy.name == "mixed_bfloat16"
+
+
+# Every argument of every constructor, none at its default.
+ARGUMENTS = {
+    layers.CharacterEmbedding: {"vocabulary": 17, "width": 5, "character_width": 7, "window": 5},
+    layers.ConvolutionBlock: {"kernel": 5, "dilation": 2, "dropout": 0.1},
+    layers.Encoder: {"depth": 2, "heads": 3, "feed_forward": 5, "dropout": 0.1, "norm": "post", "position": ...},
+    layers.EncoderBlock: {"attention": ..., "feed_forward": ..., "dropout": 0.1, "norm": "post"},
+    layers.FeedForward: {"hidden": 7, "activation": "gelu", "dropout": 0.1},
+    layers.MultiHeadAttention: {"heads": 3, "head_width": 5, "dropout": 0.1, "use_bias": False, "position": ...},
+    layers.RelativeBias: {"buckets": 8, "max_distance": 16},
+    layers.Rotary: {"wavelength": 99.0},
+    layers.Sinusoidal: {"wavelength": 99.0},
+    layers.TokenEmbedding: {"vocabulary": 17, "width": 5, "token_dropout": 0.1},
+}
+NESTED = {
+    "attention": lambda: layers.MultiHeadAttention(7),
+    "feed_forward": lambda: layers.FeedForward(11),
+    "position": lambda: layers.Rotary(wavelength=99.0),
+}
+
+
+@pytest.mark.parametrize("cls", ARGUMENTS, ids=lambda cls: cls.__name__)
+def test_the_configuration_holds_every_argument(cls):
+    given = {k: NESTED[k]() if v is ... else v for k, v in ARGUMENTS[cls].items()}
+    assert set(given) == set(inspect.signature(cls.__init__).parameters) - {"self", "kwargs"}
+    config = cls(**given).get_config()
+    for key, value in given.items():
+        expected = keras.saving.serialize_keras_object(value) if isinstance(value, keras.layers.Layer) else value
+        assert config[key] == expected
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if name != "sinusoidal"])
