@@ -17,6 +17,7 @@ SEQUENCE = {
     "attention_relative": lambda **k: layers.MultiHeadAttention(2, position=layers.RelativeBias(), **k),
     "convolution": lambda **k: layers.ConvolutionBlock(3, **k),
     "convolution_dilated": lambda **k: layers.ConvolutionBlock(5, dilation=3, **k),
+    "convolutional_position": lambda **k: layers.ConvolutionalPosition(window=3, **k),
     "encoder": lambda **k: layers.Encoder(2, heads=2, feed_forward=13, position=layers.RelativeBias(), **k),
     "encoder_block": lambda **k: layers.EncoderBlock(2, feed_forward=13, **k),
     "encoder_block_injected": lambda **k: layers.EncoderBlock(
@@ -111,6 +112,7 @@ def test_the_configuration_makes_the_layer_again(name):
 ARGUMENTS = {
     layers.CharacterEmbedding: {"vocabulary": 17, "width": 5, "character_width": 7, "window": 5},
     layers.ConvolutionBlock: {"kernel": 5, "dilation": 2, "dropout": 0.1},
+    layers.ConvolutionalPosition: {"window": 3},
     layers.Encoder: {"depth": 2, "heads": 3, "feed_forward": 5, "dropout": 0.1, "norm": "post", "position": ...},
     layers.EncoderBlock: {"attention": ..., "feed_forward": ..., "dropout": 0.1, "norm": "post"},
     layers.FeedForward: {"hidden": 7, "activation": "gelu", "dropout": 0.1},
@@ -184,6 +186,7 @@ def test_a_table_shared_by_a_stack_is_one_weight_and_stays_one(tmp_path):
         (lambda: layers.Encoder(0, heads=2, feed_forward=3), "at least 1. Received: depth=0"),
         (lambda: layers.FeedForward(0), "at least 1. Received: hidden=0"),
         (lambda: layers.ConvolutionBlock(4), "odd kernel.*Received: kernel=4"),
+        (lambda: layers.ConvolutionalPosition(window=4), "odd window. Received: window=4"),
         (lambda: layers.ConvolutionBlock(3, dilation=0), "dilation=0"),
         (lambda: layers.CharacterEmbedding(9, width=4, window=2), "odd window. Received: window=2"),
         (lambda: layers.TokenEmbedding(1, width=4), "at least 2.*Received: vocabulary=1"),
