@@ -38,7 +38,7 @@ def test_a_stack_gives_normalised_features(x, norm):
 
 
 def test_dropout_falls_on_every_residual_branch(x):
-    block = layers.EncoderBlock(2, feed_forward=5, dropout=0.999)
+    block = layers.EncoderBlock(layers.MultiHeadAttention(2), feed_forward=layers.FeedForward(5), dropout=0.999)
     np.testing.assert_allclose(numpy(block(x, training=True)), x, atol=1e-6)
     assert np.abs(numpy(block(x)) - x).max() > 0.1
 
