@@ -98,7 +98,7 @@ class MultiHeadAttention(keras.layers.Layer):
         key: (B, S, D_k); by default `query`, which is self-attention.
         value: (B, S, D_v); by default `key`.
         mask: (B, T) booleans, the real positions of `query`. The others read nothing and, in self-attention, are not
-            read. Keras's implicit masks arrive here.
+            read. A mask that Keras carries implicitly arrives here where `query` is the only tensor given.
         key_mask: (B, S) booleans, the real positions of `key`.
         pair_mask: (T, S), (B, T, S) or (B, H, T, S) booleans, any pattern.
         causal: whether query t may read keys 0 to t alone.
