@@ -113,6 +113,7 @@ def test_depth_is_the_number_of_layers_that_a_summary_names(name):
         ("transformer", {"width": 5, "heads": 1, "position": "sinusoidal"}, "even width, and width is 5"),
         ("transformer", {"position": "rotery"}, "'rotary', 'relative', 'sinusoidal' or 'none'"),
         ("transformer", {"dropout": 1.0}, "less than 1"),
+        ("transformer", {"neighbours": 4}, "neighbours 4 is even"),
         ("rnn", {"width": 7}, "width 7 is not divisible by the 2 directions"),
         ("gru", {"width": 7}, "width 7"),
         ("simple_rnn", {"width": 7}, "width 7"),
