@@ -49,6 +49,9 @@ class TrainConfig(Table):
     final_learning_rate: float = Field(0.05, ge=0, le=1, description="share of the highest that is left at the end")
     weight_decay: float = Field(0.01, ge=0)
     clip_norm: float = Field(1.0, gt=0, description="largest global norm of the gradient")
+    average: float = Field(
+        0.0, ge=0, lt=1, description="decay of a running average of the weights that is kept instead of them; 0: none"
+    )
     patience: int = Field(5, gt=0, description="epochs without a better validation score before training stops")
     max_minutes: float | None = Field(None, gt=0, description="training of one model stops after so many minutes")
     jit: bool | Literal["auto"] = Field(

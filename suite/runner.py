@@ -201,7 +201,9 @@ def _train_network(config: RunConfig, prepared: Prepared, directory: Directory, 
     train, validation, test = batches(prepared.train, config.seed), batches(prepared.validation), batches(prepared.test)
 
     def validate() -> float:
-        predictions = task.decode(training.predict(model, validation), prepared.spec)
+        outputs = training.predict(model, validation)
+        calibrated, _ = task.calibrate(outputs, prepared.splits.validation, spec)
+        predictions = task.decode(outputs, calibrated)
         return task.evaluate(predictions, prepared.splits.validation).scores[task.metric]
 
     training.compile_model(model, task.loss(), config.train, steps=len(train))
@@ -215,11 +217,11 @@ def _train_network(config: RunConfig, prepared: Prepared, directory: Directory, 
         directory=directory.path,
     )
     directory.write_history(progress.history)
-    spec, chosen = task.calibrate(training.predict(model, validation), prepared.splits.validation, spec)
-    directory.write_model(model, spec)
+    calibrated, chosen = task.calibrate(training.predict(model, validation), prepared.splits.validation, spec)
+    directory.write_model(model, calibrated)
     best = "" if progress.best_score is None else f" (validation {task.metric} {progress.best_score:.4f})"
     return Fitted(
-        predictions=[] if progress.diverged else task.decode(training.predict(model, test), spec),
+        predictions=[] if progress.diverged else task.decode(training.predict(model, test), calibrated),
         params=int(sum(np.prod(variable.shape) for variable in model.trainable_variables)),
         epochs=progress.epoch,
         train_seconds=progress.train_seconds,

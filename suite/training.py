@@ -101,6 +101,7 @@ def fit(
         if steps.diverged:
             progress.diverged = progress.stopped = f"{steps.diverged} in epoch {progress.epoch + 1}"
             break
+        # Where weights are averaged, the model now holds the average, and training goes on from the weights themselves.
         score, loss = float(validate()), float(done.history["loss"][-1])
         progress.epoch += 1
         if _is_better(score, progress.best_score, higher_is_better):
@@ -110,6 +111,7 @@ def fit(
         progress.history.append({"epoch": progress.epoch, "loss": loss, "score": score, "seconds": round(seconds, 3)})
         reporter.epoch_end(progress.epoch, loss, score, best=progress.best_epoch == progress.epoch)
         progress.stopped = _reason_to_stop(progress, config, out_of_time=clock.out_of_time())
+        _assign(model.trainable_variables, steps.weights)
         _save(path, model, progress, best)
     if best is not None:
         _assign(model.variables, best)
@@ -149,7 +151,12 @@ def compile_model(model: keras.Model, loss: keras.Loss, config: TrainConfig, ste
         warmup_steps=warmup,
     )
     optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=config.weight_decay, global_clipnorm=config.clip_norm, beta_2=0.98
+        schedule,
+        weight_decay=config.weight_decay,
+        global_clipnorm=config.clip_norm,
+        beta_2=0.98,
+        use_ema=config.average > 0,
+        ema_momentum=config.average or 0.99,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scale", "embeddings"])
     # XLA pays on a GPU; on a CPU TensorFlow's own kernels are as fast and need no compilation for each shape.
@@ -240,7 +247,11 @@ class _Steps(keras.callbacks.Callback):
         self.count = 0
         self.diverged = ""
         self.seconds: dict[int, list[float]] = {}
+        self.weights: list[np.ndarray] = []
         self.last = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.weights = _values(self.model.trainable_variables)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         now = time.perf_counter()

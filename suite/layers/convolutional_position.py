@@ -15,9 +15,9 @@ from keras import ops
 class ConvolutionalPosition(keras.layers.Layer):
     """Adds to each token a sum of its neighbours, weighted for each feature and each distance.
 
-    ``y[t] = x[t] + b + sum over j of w[j] * x[t + j - (window - 1) / 2]``, a depthwise convolution with a residual path.
-    What stands left and right of a token tells its place among them; attention without any other position becomes aware
-    of order, and of its near surroundings from the first block on.
+    ``y[t] = x[t] + b + sum over j of w[j] * x[t + j - (window - 1) / 2]``, a depthwise convolution with a residual
+    path. What stands left and right of a token tells its place among them; attention without any other position becomes
+    aware of order, and of its near surroundings from the first block on.
 
     Padding is read as zero, so that its content changes nothing.
 
@@ -57,7 +57,6 @@ class ConvolutionalPosition(keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         """Make the weights."""
         self.neighbours.build(input_shape)
-        self.built = True
 
     def call(self, inputs: Any, *, mask: Any = None) -> Any:
         read = inputs if mask is None else ops.where(mask[..., None], inputs, ops.zeros_like(inputs))

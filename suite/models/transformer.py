@@ -23,7 +23,7 @@ class Config(BaseModel):
     )
 
     neighbours: int = Field(
-        5, ge=0, description="Tokens that a convolutional position before the blocks sums, an odd number; 0: none."
+        0, ge=0, description="Tokens that a convolutional position before the blocks sums, an odd number; 0: none."
     )
 
     @model_validator(mode="after")
