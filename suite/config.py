@@ -209,7 +209,12 @@ def _resolve(wanted: Wanted, model: str, used: set[str]) -> RunConfig:
     merged["task"] = Value(task.name, "--task")
     merged["dataset"] = Value(wanted.dataset, "--dataset")
     merged["model"] = Value(short, "--model")
-    types = {"data": DataConfig, "train": TrainConfig, "features": task.settings, "architecture": architecture_type}
+    types: dict[str, type[BaseModel]] = {
+        "data": DataConfig,
+        "train": TrainConfig,
+        "features": task.settings,
+        "architecture": architecture_type,
+    }
     parts = {section: _section(merged, section, kind, short) for section, kind in types.items()}
     top = {key: value for key, value in merged.items() if key.split(".")[0] not in types}
     return _typed(RunConfig, {**{k: v.value for k, v in top.items()}, **parts}, merged, "", short)

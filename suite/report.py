@@ -64,7 +64,7 @@ def show_plan(configs: Sequence[RunConfig], prepared: Prepared, *, as_json: bool
         prepared: the data, which decides the sizes of vocabularies.
         as_json: as JSON.
     """
-    plans = []
+    plans: list[dict[str, Any]] = []
     for config in {config.model: config for config in reversed(configs)}.values():
         plan: dict[str, Any] = {"model": find.module_name(config.model), "config": config.model_dump(mode="json")}
         if config.model not in prepared.task.baselines:

@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -166,7 +167,7 @@ class Task:
     metric: str
     version: int
     settings: type[BaseModel]
-    read: Callable[..., list[Example]]
+    read: Callable[[Path], list[Any]]
     labels: Callable[[Example], Sequence[str]]
     spec: Callable[[Sequence[Example], Any], Spec]
     encode: Callable[[Sequence[Example], Spec], Encoded]

@@ -49,7 +49,7 @@ def spec(train: Sequence[Example], features: Features) -> Spec:
     """Vocabularies and tags of the training examples."""
     tokens = [token for example in train for token in example["tokens"]]
     seen = {tag for example in train for tag in example["tags"]}
-    preprocessing = {
+    preprocessing: dict[str, Any] = {
         "words": text.vocabulary(map(text.normalize, tokens), min_count=features.min_count),
         "characters": text.vocabulary(character for token in tokens for character in token),
         "shapes": text.vocabulary(map(text.shape, tokens), min_count=2),
