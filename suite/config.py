@@ -74,8 +74,9 @@ class RunConfig(Table):
     train: TrainConfig = TrainConfig()
 
     def hash(self) -> str:
-        """Twelve hexadecimal digits of what decides the score, the seed and the device left out."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"seed", "device"}), sort_keys=True)
+        """Twelve hexadecimal digits of what decides the score; seed, device and files' folders are left out."""
+        values = self.model_dump(mode="json", exclude={"seed", "device"}) | {"model": find.module_name(self.model)}
+        text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -208,7 +209,7 @@ def _resolve(wanted: Wanted, model: str, used: set[str]) -> RunConfig:
     merged.pop("models", None)
     merged["task"] = Value(task.name, "--task")
     merged["dataset"] = Value(wanted.dataset, "--dataset")
-    merged["model"] = Value(short, "--model")
+    merged["model"] = Value(model, "--model")
     types: dict[str, type[BaseModel]] = {
         "data": DataConfig,
         "train": TrainConfig,

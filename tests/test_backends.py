@@ -1,0 +1,63 @@
+"""The same on TensorFlow, JAX and PyTorch: run with KERAS_BACKEND set to each."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from suite import config, find, runner
+from suite.cli import app
+from suite.data.splits import make_splits
+
+# The first four logits that each architecture gives with the weights below, computed with TensorFlow 2.21 in float32.
+EXPECTED = {
+    "transformer": [-0.116727, 0.559536, 1.0364, -0.551443],
+    "rnn": [-0.61041, 0.637987, 0.53084, -0.1128],
+    "gru": [0.02091, -0.101425, -0.032943, -0.107526],
+    "lstm": [0.328214, 0.253598, 0.297607, -0.02982],
+    "simple_rnn": [0.806217, -0.180946, 0.180902, -0.335975],
+    "cnn": [-0.296455, 0.291603, -0.640995, -0.796801],
+}
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return find.dataset("news", schema="tokens->tags").load(None)
+
+
+def logits(model, parts):
+    """The first token's first logits, of a small tagger whose weights follow from NumPy's random numbers alone."""
+    sets = ["features.words=6", "features.characters=6", "features.shapes=4", "model.width=12", "model.depth=1"]
+    wanted = config.wanted("ner", models=[model], sets=sets)
+    (one,) = config.resolve(wanted)
+    prepared = runner.Prepared(wanted.task, make_splits(parts, name="news", limit=20), one)
+    tagger = runner.build(one, prepared)
+    random = np.random.default_rng(0)
+    for weight in tagger.weights:
+        weight.assign(random.normal(scale=0.3, size=weight.shape))
+    first = {name: arrays[0][None] for name, arrays in prepared.test.inputs.items()}
+    return keras.ops.convert_to_numpy(tagger(first, training=False))[0, 0, :4]
+
+
+@pytest.mark.parametrize("model", find.architectures())
+def test_the_same_weights_give_the_same_logits(model, parts):
+    np.testing.assert_allclose(logits(model, parts), EXPECTED[model], atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_short_run_ends_well(tmp_path, monkeypatch, precision):
+    monkeypatch.chdir(tmp_path)
+    sets = ["train.batch_size=8", "data.buckets=1", "model.width=16", "model.depth=1", "train.epochs=1"]
+    arguments = [part for setting in sets for part in ("--set", setting)]
+    command = ["run", "--task", "ner", "--model", "transformer", "--limit", "24", "--json", "--precision", precision]
+    try:
+        result = CliRunner().invoke(app, [*command, "--device", "cpu", *arguments])
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert result.exit_code == 0, result.output
+    (run, *_) = json.loads(result.stdout)["results"]
+    assert run["status"] == "ok"
+    assert run["backend"].startswith(keras.backend.backend())
+    assert run["precision"] == precision

@@ -1,0 +1,75 @@
+"""What the README shows works as it is shown."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from suite.cli import app
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf8")
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def snippet(start):
+    (found,) = [text for text in SNIPPETS if text.startswith(start)]
+    return found
+
+
+def test_the_architecture_and_the_dataset_run_as_they_stand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("my_model.py").write_text(snippet("# my_model.py"), "utf8")
+    Path("my_data.py").write_text(snippet("# my_data.py"), "utf8")
+    arguments = ["--model", "./my_model.py", "--model", "majority", "--dataset", "./my_data.py", "--epochs", "1"]
+    result = CliRunner().invoke(app, ["run", "--task", "ner", *arguments])
+    assert result.exit_code == 0, result.output
+    assert "my_model" in result.stdout
+    board = {"board": None}
+    exec(next(text for text in SNIPPETS if "leaderboard" in text), board)
+    assert len(board["board"]) > 0
+
+
+def test_the_attention_variant_is_used():
+    names = {}
+    exec(snippet("import keras\n"), names)
+    layer = names["CosineAttention"](2)
+    x = np.random.default_rng(0).normal(size=(2, 5, 8)).astype("float32")
+    first, scaled = layer(x), None
+    plain = names["MultiHeadAttention"](2)
+    plain(x)
+    plain.set_weights(layer.get_weights())
+    scaled = plain(x)
+    assert not np.allclose(keras.ops.convert_to_numpy(first), keras.ops.convert_to_numpy(scaled))
+
+
+def test_both_set_up_commands_are_there_and_ci_calls_the_second():
+    commands = re.findall(r"^    (pip install .*)$", README, flags=re.MULTILINE)
+    assert commands[0] == "pip install -e . && python -m suite run --task ner"
+    assert commands[1] == "pip install -e '.[test]' && pytest"
+    ci = (ROOT / ".ci" / "run").read_text("utf8")
+    assert "pip install --quiet -e '.[test]'" in ci
+    assert "\npytest\n" in ci
+
+
+@pytest.mark.parametrize("command", re.findall(r"^    python -m suite (run .*?)(?:#.*)?$", README, flags=re.MULTILINE))
+def test_every_flag_shown_exists(command):
+    shown = CliRunner().invoke(app, ["run", "--help"]).stdout
+    for flag in re.findall(r"--[a-z-]+", command):
+        assert flag in shown
+
+
+def test_every_tested_version_satisfies_the_lower_bounds():
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    lines = (ROOT / "constraints.txt").read_text("utf8").splitlines()
+    pinned = {canonicalize_name(n): v for n, _, v in (line.partition("==") for line in lines if "==" in line)}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]
+    for text in [*project["dependencies"], *project["optional-dependencies"]["test"]]:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), text
