@@ -11,7 +11,7 @@ import json
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
@@ -19,8 +19,11 @@ from suite import __version__
 from suite.errors import InputError, RunError
 
 if TYPE_CHECKING:
+    from suite.backend import Backend
     from suite.config import RunConfig
+    from suite.console import Reporter
     from suite.runner import Prepared
+    from suite.task import Result
 
 app = typer.Typer(
     help="Train Transformers beside RNN, CNN and classic baselines on one task, and keep a leaderboard.",
@@ -125,54 +128,79 @@ def run(
         reporter = choose_reporter(quiet=quiet)
         for note in prepared.splits.notes:
             reporter.say(f"note: {note}")
-        neural = [config for config in configs if config.model not in wanted.task.baselines]
-        backend = None
-        if neural:
-            from suite import backend as backends
-
-            backend = backends.prepare(device=neural[0].device, precision=neural[0].precision)
-            for split in ("train", "validation", "test"):
-                for note in getattr(prepared, split).notes:
-                    reporter.say(f"note: {split}: {note}")
+        backend = _prepare_backend(configs, prepared, reporter)
         if dry_run:
-            _show_plan(configs, prepared, as_json=as_json)
+            from suite import report
+
+            report.show_plan(configs, prepared, as_json=as_json)
             return
+        settings = Settings(leaderboard, output, resume=resume, as_json=as_json, quiet=quiet, debug=debug)
+        _run_all(configs, prepared, backend, reporter, settings)
 
-        from suite import report
-        from suite.records import Directory
 
-        def directory(config: RunConfig) -> Directory:
-            found = Directory.latest(output, config, prepared) if resume else None
-            return found or Directory.new(output, config, prepared)
+class Settings(NamedTuple):
+    """Where results go and how they are shown."""
 
-        written = 0
+    leaderboard: Path
+    output: Path
+    resume: bool
+    as_json: bool
+    quiet: bool
+    debug: bool
 
-        def record(result: Any) -> None:
-            nonlocal written
-            written += board.append(leaderboard, board.rows(result))
 
-        def on_error(error: Exception) -> None:
-            if debug:
-                traceback.print_exception(error)
+def _prepare_backend(configs: list[RunConfig], prepared: Prepared, reporter: Reporter) -> Backend | None:
+    """Loads the framework where a model needs one, and tells what encoding its inputs left out."""
+    neural = [config for config in configs if config.model not in prepared.task.baselines]
+    if not neural:
+        return None
+    from suite import backend
 
+    chosen = backend.prepare(device=neural[0].device, precision=neural[0].precision)
+    for split in ("train", "validation", "test"):
+        for note in getattr(prepared, split).notes:
+            reporter.say(f"note: {split}: {note}")
+    return chosen
+
+
+def _run_all(
+    configs: list[RunConfig], prepared: Prepared, backend: Backend | None, reporter: Reporter, settings: Settings
+) -> None:
+    """Runs everything, adds each result to the board as soon as it is there, and shows what was reached."""
+    import leaderboard
+    from suite import report, runner
+    from suite.records import Directory
+
+    def directory(config: RunConfig) -> Directory:
+        found = Directory.latest(settings.output, config, prepared) if settings.resume else None
+        return found or Directory.new(settings.output, config, prepared)
+
+    def on_error(error: Exception) -> None:
+        if settings.debug:
+            traceback.print_exception(error)
+
+    best_possible = runner.ceiling(prepared, configs[0])
+    results: list[Result] = []
+    interrupted = None
+    rows = 0
+    try:
         with reporter:
-            best_possible = runner.ceiling(prepared, configs[0])
             if best_possible is not None:
-                record(best_possible)
-            results = runner.run_all(
-                configs,
-                prepared,
-                directories=directory,
-                backend=backend,
-                reporter=reporter,
-                record=record,
-                on_error=on_error,
-            )
-        report.show(
-            results, best_possible, as_json=as_json, quiet=quiet, leaderboard=leaderboard, rows=written, output=output
-        )
-        if any(result.status in ("failed", "diverged") for result in results):
-            raise typer.Exit(1)
+                rows += leaderboard.append(settings.leaderboard, leaderboard.rows(best_possible))
+            for result in runner.run_all(
+                configs, prepared, directories=directory, backend=backend, reporter=reporter, on_error=on_error
+            ):
+                rows += leaderboard.append(settings.leaderboard, leaderboard.rows(result))
+                results.append(result)
+    except KeyboardInterrupt as error:
+        interrupted = error
+    if results:
+        files = [f"{settings.leaderboard}: {rows} rows added", *(f"{settings.output / r.run_id}/" for r in results)]
+        report.show(results, best_possible, as_json=settings.as_json, files=() if settings.quiet else files)
+    if interrupted:
+        raise interrupted
+    if any(result.status in ("failed", "diverged") for result in results):
+        raise typer.Exit(1)
 
 
 @app.command("list")
@@ -189,12 +217,6 @@ def list_(
 
         found = listing.collect(data_dir)
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else listing.as_text(found))
-
-
-def _show_plan(configs: list[RunConfig], prepared: Prepared, *, as_json: bool) -> None:
-    from suite import report
-
-    report.show_plan(configs, prepared, as_json=as_json)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -20,40 +19,26 @@ from suite.task import Result
 FLOOR = "majority"
 
 
-def show(
-    results: Sequence[Result],
-    ceiling: Result | None,
-    *,
-    as_json: bool,
-    quiet: bool,
-    leaderboard: Path,
-    rows: int,
-    output: Path,
-) -> None:
+def show(results: Sequence[Result], ceiling: Result | None, *, as_json: bool, files: Sequence[str]) -> None:
     """Prints the results to standard output: one line a model, or JSON.
 
     Args:
         results: one a model and seed.
         ceiling: the best possible result, where it is known.
         as_json: as JSON, one object for each result.
-        quiet: without the list of files.
-        leaderboard: the file to which rows were added.
-        rows: how many.
-        output: the folder of the runs' directories.
+        files: what was written, to be listed below the table.
     """
-    console = Console(soft_wrap=False)
     if as_json:
         values = [_plain(result) for result in [*results, *([ceiling] if ceiling else [])]]
-        print_json({"leaderboard": str(leaderboard), "output": str(output), "results": values})
+        print_json({"results": values, "files": list(files)})
         return
+    console = Console(soft_wrap=False)
     console.print(_table(results, ceiling))
     for result in results:
         if result.status != "ok":
             console.print(f"{result.model} seed {result.seed} {result.status}: {result.note}", markup=False)
-    if not quiet:
-        console.print(f"{rows} rows added to {leaderboard}", markup=False, highlight=False, soft_wrap=True)
-        for result in results:
-            console.print(f"{output / result.run_id}/", markup=False, highlight=False, soft_wrap=True)
+    for file in files:
+        console.print(file, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_plan(configs: Sequence[RunConfig], prepared: Prepared, *, as_json: bool) -> None:

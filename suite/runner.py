@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -239,10 +239,9 @@ def run_all(
     directories: Callable[[RunConfig], Directory],
     backend: Backend | None,
     reporter: Reporter,
-    record: Callable[[Result], None],
     on_error: Callable[[Exception], None],
-) -> list[Result]:
-    """Runs one configuration after another. One that fails leaves a `failed` result and does not stop the others.
+) -> Iterator[Result]:
+    """Yields the result of one configuration after another. One that fails does not stop the others.
 
     Args:
         configs: what is wanted.
@@ -250,10 +249,8 @@ def run_all(
         directories: the directory for a configuration, new or, when resuming, the one that it had.
         backend: what computes.
         reporter: where progress is shown.
-        record: called with each result as soon as it is there.
-        on_error: called with each failure.
+        on_error: called with each failure; the result says `failed` and why.
     """
-    results = []
     for config in configs:
         directory = directories(config)
         result = directory.finished()
@@ -266,6 +263,4 @@ def run_all(
                 reason = f"{type(error).__name__}: {error}".splitlines()[0]
                 result = records.result(config, prepared.task, prepared, directory, backend)
                 result = dataclasses.replace(result, status="failed", note=reason)
-        record(result)
-        results.append(result)
-    return results
+        yield result

@@ -66,7 +66,7 @@ def test_json_goes_to_standard_output_alone(call, own):
 def test_quiet_shows_the_table_and_nothing_else(call, own):
     result = call("run", "--task", "ner", *own, *QUICK, "--quiet")
     assert result.stderr == ""
-    assert "rows added" not in result.stdout
+    assert "results.csv" not in result.stdout
     assert "majority" in result.stdout
 
 
