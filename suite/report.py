@@ -32,7 +32,9 @@ def show(results: Sequence[Result], ceiling: Result | None, *, as_json: bool, fi
         values = [_plain(result) for result in [*results, *([ceiling] if ceiling else [])]]
         print_json({"results": values, "files": list(files)})
         return
-    console = Console(soft_wrap=False)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)  # a file has no width; the table's own is about this
     console.print(_table(results, ceiling))
     for result in results:
         if result.status != "ok":
