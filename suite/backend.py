@@ -94,7 +94,6 @@ def _choose_backend() -> str:
 def _silence(name: str) -> None:
     """TensorFlow and its libraries report their start at length on stderr; none of it concerns the user."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if name == "tensorflow":
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if not sys.warnoptions:

@@ -100,6 +100,9 @@ class Wanted(NamedTuple):
     layers: tuple[Flat, ...]
 
 
+OF_THEIR_OWN = ("task", "dataset", "model", "models", "seed")  # keys for which there are flags, and no --set
+
+
 def parse_set(text: str) -> tuple[str, Any]:
     """Reads `key=value`, the value in TOML's notation or as plain text.
 
@@ -111,6 +114,8 @@ def parse_set(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set {text}: expected key=value, such as --set train.epochs=3")
+    if key.strip() in OF_THEIR_OWN:
+        raise InputError(f"--set {text}: there is a flag for it; use --{key.strip().removesuffix('s')}")
     try:
         return key.strip(), tomllib.loads(f"x = {value}")["x"]
     except tomllib.TOMLDecodeError:
@@ -216,6 +221,10 @@ def _resolve(wanted: Wanted, model: str, used: set[str]) -> RunConfig:
         "features": task.settings,
         "architecture": architecture_type,
     }
+    for section, kind in types.items():
+        if section in merged:
+            keys = ", ".join(kind.model_fields)
+            raise InputError(f"{merged[section].origin}: {section} is a table; set one of its keys: {keys}")
     parts = {section: _section(merged, section, kind, short) for section, kind in types.items()}
     top = {key: value for key, value in merged.items() if key.split(".")[0] not in types}
     return _typed(RunConfig, {**{k: v.value for k, v in top.items()}, **parts}, merged, "", short)

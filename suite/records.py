@@ -75,7 +75,10 @@ class Directory:
         for path in sorted(
             output.glob(f"{prepared.task.name}-*/run.json"), key=lambda p: p.parent.name[-22:], reverse=True
         ):
-            asked = json.loads(path.read_text("utf8"))
+            try:
+                asked = json.loads(path.read_text("utf8"))
+            except (OSError, ValueError):  # not a run's directory, or one of which even this file is damaged
+                continue
             directory = cls(path.parent)
             if {key: asked.get(key) for key in wanted} == wanted:
                 result = directory.finished()

@@ -61,7 +61,8 @@ def test_hash_names_what_decides_the_score_and_nothing_else():
         (["train.epochs=0"], ["train.epochs", "greater than 0", "Received: 0"]),
         (["model.width=100", "model.heads=3"], ["100", "3", "divisible"]),
         (["train.learning_rate"], ["--set train.learning_rate", "key=value"]),
-        (["seed=-1"], ["seed", "greater than or equal to 0"]),
+        (["seed=3"], ["--set seed=3", "use --seed"]),
+        (["data=3"], ["--set data=3", "data"]),
         (["model.rnn.width=64"], ["--set model.rnn.width=64", "no selected model"]),
     ],
 )
