@@ -54,9 +54,7 @@ class TrainConfig(Table):
     )
     patience: int = Field(5, gt=0, description="epochs without a better validation score before training stops")
     max_minutes: float | None = Field(None, gt=0, description="training of one model stops after so many minutes")
-    jit: bool | Literal["auto"] = Field(
-        "auto", description="compile with XLA; auto: always on JAX, on TensorFlow on a GPU"
-    )
+    jit: bool | Literal["auto"] = Field("auto", description="compile with XLA; auto: on JAX alone")
 
 
 class RunConfig(Table):

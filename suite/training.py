@@ -159,7 +159,7 @@ def compile_model(model: keras.Model, loss: keras.Loss, config: TrainConfig, ste
         ema_momentum=config.average or 0.99,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scale", "embeddings"])
-    # XLA pays on a GPU; on a CPU TensorFlow's own kernels are as fast and need no compilation for each shape.
+    # On a CPU TensorFlow's own kernels are as fast as XLA's and need no compilation for each shape.
     jit = keras.backend.backend() == "jax" if config.jit == "auto" else config.jit
     model.compile(optimizer=optimizer, loss=loss, jit_compile=jit)
 
