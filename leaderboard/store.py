@@ -109,8 +109,9 @@ def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
     table: dict[str, Any] = {}
     for index, name in enumerate(board.header):
         cells = [(line, cells[index]) for line, cells in board.rows]
-        values = [_value(path, line, name, cell) for line, cell in cells] if name in COLUMNS else [c for _, c in cells]
-        table[name] = pd.array(values, dtype=COLUMNS[name].dtype if name in COLUMNS else "string")
+        values: Any = [_value(path, line, name, c) for line, c in cells] if name in COLUMNS else [c for _, c in cells]
+        dtype: Any = COLUMNS[name].dtype if name in COLUMNS else "string"
+        table[name] = pd.array(values, dtype=dtype)
     return pd.DataFrame(table)
 
 
