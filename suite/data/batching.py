@@ -18,6 +18,8 @@ from suite.task import Encoded, Spec
 
 FULL_BATCH_LENGTH = 128  # above it a batch holds fewer examples, so that a long text does not exhaust memory
 
+BEYOND = 64  # examples longer than all buckets are padded to a multiple of it
+
 
 class Batch(NamedTuple):
     """One padded batch.
@@ -87,7 +89,7 @@ class Batches:
         spec: which axes are padded.
         batch_size: examples in a batch of usual length.
         edges: lengths to pad to, from `bucket_lengths` of the training split; longer examples are padded to the next
-            power of two.
+            multiple of `BEYOND`.
         seed: orders the examples anew for every epoch; `None` leaves them as they are, for prediction.
     """
 
@@ -169,7 +171,7 @@ def _bucket(length: int, edges: Sequence[int]) -> int:
     for edge in edges:
         if length <= edge:
             return edge
-    return 1 << (int(length) - 1).bit_length()
+    return -(-length // BEYOND) * BEYOND
 
 
 def _stack(arrays: Sequence[np.ndarray], shape: tuple[int | None, ...], dtype: str, length: int) -> np.ndarray:
