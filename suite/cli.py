@@ -106,7 +106,8 @@ def run(
 
         wanted = configuration.wanted(
             task,
-            dataset=dataset,
+            # a dataset's overlay is not for the user's own files
+            dataset=dataset or (train.name if train else None),
             models=model or (),
             overlays=overlay or (),
             flags={
@@ -124,7 +125,7 @@ def run(
 
             board.check(leaderboard)
         files = {"train": train, "validation": validation, "test": test}
-        prepared = runner.prepare(wanted, configs[0], data_dir=data_dir, files=files)
+        prepared = runner.prepare(wanted, configs[0], data_dir=data_dir, files=files, named=bool(dataset))
         reporter = choose_reporter(quiet=quiet)
         for note in prepared.splits.notes:
             reporter.say(f"note: {note}")

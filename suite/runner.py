@@ -82,24 +82,30 @@ class Fitted:
     diverged: str = ""
 
 
-def prepare(wanted: Wanted, config: RunConfig, *, data_dir: Path | None, files: dict[str, Path | None]) -> Prepared:
-    """Reads the data: the user's own files where given, the named dataset for all other splits.
+def prepare(
+    wanted: Wanted, config: RunConfig, *, data_dir: Path | None, files: dict[str, Path | None], named: bool
+) -> Prepared:
+    """Reads the data: the user's own files where given, a dataset for the other splits if the user named one.
 
     Args:
         wanted: the task and the dataset's name.
         config: any of the command's configurations; they differ in model and seed alone.
         data_dir: where the dataset's files are.
         files: split -> the user's own file, or `None`.
+        named: whether the user named the dataset, rather than taking the default.
     """
     task = wanted.task
     own = {split: path for split, path in files.items() if path is not None}
-    if not own:
-        parts = find.dataset(wanted.dataset, schema=task.schema).load(data_dir)
-        name = find.module_name(wanted.dataset)
-    elif "train" in own:
+    if own and not named:
+        if "train" not in own:
+            raise InputError(f"--{next(iter(own))} without --train: give the file to train on as well, or a --dataset")
         parts, name = cutting.read_files(task.read, **own), own["train"].name
     else:
-        raise InputError(f"--{next(iter(own))} without --train: give the file to train on as well")
+        parts = {**find.dataset(wanted.dataset, schema=task.schema).load(data_dir)}
+        name = find.module_name(wanted.dataset)
+        if own:
+            parts |= cutting.read_files(task.read, **own)
+            name += f" with own {', '.join(own)}"
     made = cutting.make_splits(
         parts,
         name=name,

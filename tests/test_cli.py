@@ -56,6 +56,22 @@ def test_a_run_on_own_files_writes_rows_files_and_a_table(call, own, tmp_path):
         assert len((tmp_path / "runs" / run_id / "outcomes.jsonl").read_text("utf8").splitlines()) == 9
 
 
+def test_own_files_take_no_overlay_of_the_default_dataset(call, own, tmp_path):
+    call("run", "--task", "ner", *own, "--model", "majority")
+    (directory,) = (tmp_path / "runs").iterdir()
+    settings = json.loads((directory / "run.json").read_text("utf8"))["config"]
+    from suite import config
+
+    (base,) = config.resolve(config.wanted("ner", dataset="anything", models=["majority"]))
+    assert settings["features"] == base.features.model_dump()
+    assert settings["train"] == base.train.model_dump()
+
+
+def test_own_files_replace_splits_of_a_named_dataset(call, own, tmp_path):
+    result = call("run", "--task", "ner", "--dataset", "news", "--test", "test.conll", "--model", "majority")
+    assert "news with own test, test, 9 examples" in result.stdout
+
+
 def test_json_goes_to_standard_output_alone(call, own):
     result = call("run", "--task", "ner", *own, *QUICK, "--json")
     value = json.loads(result.stdout)
