@@ -8,17 +8,40 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="suite")
+def relu_squared(x: Any) -> Any:
+    """``max(x, 0) ** 2``: So et al. 2021, Primer, section 4.1, https://arxiv.org/abs/2109.08668."""
+    return ops.square(ops.relu(x))
+
+
+@keras.saving.register_keras_serializable(package="suite")
+def gelu_tanh(x: Any) -> Any:
+    """GELU by its tanh formula, as in GPT-2: Hendrycks and Gimpel 2016, section 2, https://arxiv.org/abs/1606.08415."""
+    return ops.gelu(x, approximate=True)
+
+
+ACTIVATIONS = {"relu_squared": relu_squared, "gelu_tanh": gelu_tanh}
+"""Names that `FeedForward` knows beyond those of `keras.activations.get`."""
 
 
 @keras.saving.register_keras_serializable(package="suite")
 class FeedForward(keras.layers.Layer):
     """Two linear maps with an activation between them, at each position on its own.
 
-    Computes ``W2 dropout(activation(W1 x + b1)) + b2``. Positions do not meet, so no mask is needed.
+    Computes ``outer(dropout(activation(inner(x))))``, where `inner` and `outer` are linear maps with a bias. With
+    `gated` there is a third one, `gate`, and the activation moves to it: ``outer(dropout(activation(gate(x)) *
+    inner(x)))``. That is GEGLU with ``activation="gelu"`` and SwiGLU with ``"silu"``. Positions do not meet, so no
+    mask is needed.
 
     Args:
-        hidden: the width between the two maps.
-        activation: a name or function that `keras.activations.get` knows.
+        hidden: the width between the maps.
+        activation: a name or function that `keras.activations.get` knows, where ``"gelu"`` is the exact one;
+            ``"gelu_tanh"``; or ``"relu_squared"``.
+        gated: whether a third map, through the activation, multiplies the hidden features.
+        use_bias: whether the maps have a bias.
         dropout: the fraction of hidden features dropped in training.
 
     Call arguments:
@@ -28,41 +51,64 @@ class FeedForward(keras.layers.Layer):
         (B, T, D).
 
     Raises:
-        ValueError: where `hidden` is below 1.
+        ValueError: where `hidden` is below 1, and for an activation that nobody knows.
 
     Example:
 
     >>> import numpy as np
-    >>> tuple(FeedForward(16)(np.ones((2, 3, 4), "float32")).shape)
+    >>> layer = FeedForward(16, activation="silu", gated=True, use_bias=False)
+    >>> tuple(layer(np.ones((2, 3, 4), "float32")).shape)
     (2, 3, 4)
 
-    Reference: Vaswani et al. 2017, section 3.3, https://arxiv.org/abs/1706.03762.
+    Reference: Vaswani et al. 2017, section 3.3, https://arxiv.org/abs/1706.03762; Shazeer 2020, section 2 (gated),
+    https://arxiv.org/abs/2002.05202. Differs from the papers: dropout between the maps; the gated maps have a bias by
+    default, which Shazeer's have not.
     """
 
-    def __init__(self, hidden: int, *, activation: Any = "relu", dropout: float = 0.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        hidden: int,
+        *,
+        activation: Any = "relu",
+        gated: bool = False,
+        use_bias: bool = True,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if hidden < 1:
             raise ValueError(f"FeedForward expects hidden of at least 1. Received: hidden={hidden}")
         self.hidden = hidden
-        self.activation = keras.activations.get(activation)
+        named = ACTIVATIONS.get(activation) if isinstance(activation, str) else None
+        self.activation = named or keras.activations.get(activation)
+        self.gated = gated
+        self.use_bias = use_bias
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
-        """Make the two maps for inputs (B, T, D)."""
-        self.inner = keras.layers.Dense(self.hidden, activation=self.activation, dtype=self.dtype_policy, name="inner")
-        self.outer = keras.layers.Dense(input_shape[-1], dtype=self.dtype_policy, name="outer")
-        self.inner.build(input_shape)
-        self.outer.build((*input_shape[:-1], self.hidden))
+        """Make the maps for inputs (B, T, D)."""
+        self.inner = self._map("inner", self.hidden, input_shape)
+        self.outer = self._map("outer", input_shape[-1], (*input_shape[:-1], self.hidden))
+        if self.gated:
+            self.gate = self._map("gate", self.hidden, input_shape)
+
+    def _map(self, name: str, width: int, shape: Any) -> keras.layers.Dense:
+        layer = keras.layers.Dense(width, use_bias=self.use_bias, dtype=self.dtype_policy, name=name)
+        layer.build(shape)
+        return layer
 
     def call(self, inputs: Any, *, training: bool | None = None) -> Any:
-        hidden = self.dropout(self.inner(inputs), training=training)  # (B, T, hidden)
-        return self.outer(hidden)  # (B, T, D)
+        hidden = self.inner(inputs)  # (B, T, hidden)
+        hidden = self.activation(self.gate(inputs)) * hidden if self.gated else self.activation(hidden)
+        return self.outer(self.dropout(hidden, training=training))  # (B, T, D)
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "hidden": self.hidden,
             "activation": keras.activations.serialize(self.activation),
+            "gated": self.gated,
+            "use_bias": self.use_bias,
             "dropout": self.dropout.rate,
         }
