@@ -1,86 +1,38 @@
 """Attention: project, gather every mask into one value, attend, combine.
 
-Shapes: B batch, T query length, S key length, D width, H heads, W head width.
+Shapes: B batch, T query length, S key length, D width, H heads, K key and value heads, W head width, V value width.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 from keras import ops
 
+from suite.layers import cache as caches
+from suite.layers.cache import Cache, MemoryCache, RollingCache
+from suite.layers.capture import capturing, record
+from suite.layers.mask import AttentionMask, check_mask
 from suite.layers.positions import Position
 
-_CLOSED = -1e30  # far below any score and finite, so that a row without an open key stays free of NaN
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class AttentionMask:
-    """Everything that says which query may read which key, and how much it favours it, as one value.
-
-    Booleans say True where something may be read. A field left at its default restricts nothing. A new kind of mask
-    becomes a new field, so that the hooks of attention keep their signatures.
-
-    Args:
-        query: (B, T), the real positions of the query; the others read nothing.
-        key: (B, S), the real positions of the key; nothing reads the others.
-        pair: (T, S), (B, T, S) or (B, H, T, S), any pattern.
-        causal: query t reads keys 0 to t alone; both sequences begin at position 0.
-        bias: floating point, broadcastable to (B, H, T, S), added to the scores.
-    """
-
-    query: Any = None
-    key: Any = None
-    pair: Any = None
-    causal: bool = False
-    bias: Any = None
-
-    def allowed(self, queries: int, keys: int) -> Any:
-        """Lengths T and S -> booleans broadcastable to (B, H, T, S), or None where every query reads every key."""
-        parts = []
-        if self.query is not None:
-            parts.append(ops.cast(self.query, "bool")[:, None, :, None])
-        if self.key is not None:
-            parts.append(ops.cast(self.key, "bool")[:, None, None, :])
-        if self.pair is not None:
-            pair = ops.cast(self.pair, "bool")
-            parts.append(pair[:, None] if len(pair.shape) == 3 else pair)
-        if self.causal:
-            parts.append(ops.arange(keys)[None, :] <= ops.arange(queries)[:, None])
-        allowed = None
-        for part in parts:
-            allowed = part if allowed is None else ops.logical_and(allowed, part)
-        return allowed
-
-    def softmax(self, scores: Any) -> Any:
-        """Scores (B, H, T, S) -> weights of the same shape, in float32 at least; each row sums to 1 or is all zero.
-
-        A row that may read nothing gets exactly zero. `softmax` belongs to whoever attends: an `attend` that uses a
-        fused kernel reads `allowed` and `bias` instead.
-        """
-        scores = ops.cast(scores, keras.backend.result_type(scores.dtype, "float32"))
-        if self.bias is not None:
-            scores = scores + ops.cast(self.bias, scores.dtype)
-        allowed = self.allowed(*ops.shape(scores)[-2:])
-        if allowed is None:
-            return ops.softmax(scores)
-        weights = ops.softmax(ops.where(allowed, scores, ops.cast(_CLOSED, scores.dtype)))
-        return ops.where(allowed, weights, ops.zeros_like(weights))
+AnyCache = Cache | MemoryCache
+Self = TypeVar("Self", bound="MultiHeadAttention")
 
 
 @keras.saving.register_keras_serializable(package="suite")
 class MultiHeadAttention(keras.layers.Layer):
     """Self-attention or cross-attention with several heads.
 
-    For each head, ``softmax(q k^T / sqrt(W) + bias) v`` over the keys that may be read, where q, k and v are linear
-    in `query`, `key` and `value`; the heads' contexts, side by side, are projected back to the query's width.
+    For each head, ``softmax(scale q k^T + bias) v`` over the keys that may be read, where q, k and v are linear in
+    `query`, `key` and `value`; the heads' contexts, side by side, are projected back to the query's width.
 
-    A variant is a subclass that overrides one of two hooks; `call` always goes through both, in every mode:
+    A variant is a subclass that overrides one of three hooks, the smallest that will do. `call` always goes through
+    them, with a cache and in every mode, and they always see H heads:
 
-    - ``score(query, key)``: what a query thinks of a key, before masks. `attend` of this class calls it.
-    - ``attend(query, key, value, mask, *, training)``: from projected heads to contexts and weights.
+    - ``score(query, key)``: what a query thinks of a key, before soft cap and masks.
+    - ``weigh(query, key, mask)``: the weights; here ``mask.softmax`` of the scores.
+    - ``attend(query, key, value, mask, *, training)``: contexts and weights; here weights, dropout and a product.
 
     Masking: all masks are boolean, True where something may be read, and meet in one `AttentionMask`. A query that
     may read nothing has weights and a context of exactly zero, so its output is the output projection's bias (zero
@@ -88,9 +40,17 @@ class MultiHeadAttention(keras.layers.Layer):
 
     Args:
         heads: their number, H.
+        kv_heads: K, the number of heads of keys and values, each shared by H / K heads of the query: 1 is multi-query
+            attention, by default H.
         head_width: W; by default the query's width divided by `heads`.
+        value_width: V, the width of a value's head; by default W.
         dropout: the fraction of weights dropped in training.
         use_bias: whether the four projections have a bias.
+        query_key_norm: whether each head's queries and keys are divided by their root mean square and scaled by a
+            learned vector, before positions turn them.
+        scale: what scores are multiplied by; by default ``W ** -0.5``.
+        soft_cap: the bound C of ``C tanh(score / C)``; by default scores are unbounded.
+        window: a query reads only keys fewer than so many positions away, on either side; by default all.
         position: a `Position`, which turns queries and keys or adds a bias to the scores.
 
     Call arguments:
@@ -100,16 +60,24 @@ class MultiHeadAttention(keras.layers.Layer):
         mask: (B, T) booleans, the real positions of `query`. The others read nothing and, in self-attention, are not
             read. A mask that Keras carries implicitly arrives here where `query` is the only tensor given.
         key_mask: (B, S) booleans, the real positions of `key`.
-        pair_mask: (T, S), (B, T, S) or (B, H, T, S) booleans, any pattern.
-        causal: whether query t may read keys 0 to t alone.
+        pair_mask: (T, S), (B, T, S) or (B, H, T, S) booleans, any pattern. With a cache, S counts all that is read:
+            the cache's slots, and for a rolling cache the new tokens after them.
+        causal: whether a query reads no key that comes after it.
+        bias: floating point, broadcastable to (B, H, T, S), added to the scores.
+        positions: (T,) or (B, T) integers, where the queries stand, and in self-attention the keys; by default they
+            count from 0, or from the cache's length. Packed sequences give theirs, and a `pair_mask`.
+        key_positions: (S,) or (B, S) integers, where the keys of cross-attention stand; by default from 0.
+        cache: from `make_cache`, what earlier calls have seen of this sequence, to which `query` is added; or from
+            `memory_cache`, the memory of cross-attention, in place of `key`.
         return_weights: whether to return the weights, too.
 
     Returns:
-        (B, T, D); with `return_weights` that and the weights (B, H, T, S), after dropout in training.
+        (B, T, D); with `return_weights` or `cache` a tuple of that, the weights (B, H, T, S), after dropout in
+        training, and the new cache.
 
     Raises:
-        ValueError: for impossible sizes, where the width is no multiple of `heads`, where `value` comes without
-            `key`, and where weights are wanted of an `attend` that has none.
+        ValueError: for impossible sizes, masks of a wrong shape or type, a cache that is too short or has no place
+            here, and a `value` without `key`.
 
     Example:
 
@@ -120,55 +88,85 @@ class MultiHeadAttention(keras.layers.Layer):
     >>> tuple(output.shape), tuple(weights.shape)
     ((2, 5, 8), (2, 2, 5, 5))
 
-    Reference: Vaswani et al. 2017, section 3.2, https://arxiv.org/abs/1706.03762.
+    Reference: Vaswani et al. 2017, section 3.2, https://arxiv.org/abs/1706.03762; Ainslie et al. 2023 (grouped
+    queries), https://arxiv.org/abs/2305.13245; Henry et al. 2020 (query-key norm), https://arxiv.org/abs/2010.04245,
+    with a root mean square in place of the L2 norm, as Dehghani et al. 2023 normalise in front of the product.
     """
 
     def __init__(
         self,
         heads: int,
         *,
+        kv_heads: int | None = None,
         head_width: int | None = None,
+        value_width: int | None = None,
         dropout: float = 0.0,
         use_bias: bool = True,
+        query_key_norm: bool = False,
+        scale: float | None = None,
+        soft_cap: float | None = None,
+        window: int | None = None,
         position: Position | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if heads < 1 or (head_width is not None and head_width < 1):
+        sizes = {
+            "heads": heads,
+            "kv_heads": kv_heads,
+            "head_width": head_width,
+            "value_width": value_width,
+            "window": window,
+        }
+        if any(size is not None and size < 1 for size in sizes.values()) or (soft_cap is not None and soft_cap <= 0):
+            given = ", ".join(f"{k}={v}" for k, v in {**sizes, "soft_cap": soft_cap}.items() if v is not None)
             raise ValueError(
-                f"MultiHeadAttention expects heads and head_width of at least 1. "
-                f"Received: heads={heads}, head_width={head_width}"
+                f"{type(self).__name__} expects sizes of at least 1 and a soft_cap above 0. Received: {given}"
+            )
+        if heads % (kv_heads or heads):
+            raise ValueError(
+                f"{type(self).__name__} expects kv_heads to divide heads. Received: heads={heads}, kv_heads={kv_heads}"
+            )
+        if position is not None and not position.in_attention and type(position) is not Position:
+            raise ValueError(
+                f"{type(self).__name__} expects a position that rotates or biases; one that is added to embeddings "
+                f"belongs in front of the blocks. Received: position={position}"
             )
         self.heads = heads
+        self.kv_heads = kv_heads
         self.head_width = head_width
+        self.value_width = value_width
         self.use_bias = use_bias
-        self.position = Position() if position is None else position
+        self.query_key_norm = query_key_norm
+        self.scale = scale
+        self.soft_cap = soft_cap
+        self.window = window
+        self.position = position
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.supports_masking = True
 
     def build(self, query_shape: Any, key_shape: Any = None, value_shape: Any = None) -> None:
-        """Make the four projections for inputs of these shapes."""
+        """Make the projections for inputs of these shapes."""
         key_shape = query_shape if key_shape is None else key_shape
         value_shape = key_shape if value_shape is None else value_shape
         width = query_shape[-1]
         if self.head_width is None and width % self.heads:
             raise ValueError(
-                f"MultiHeadAttention expects a width that heads={self.heads} divide, or a head_width. "
+                f"{type(self).__name__} expects a width that heads={self.heads} divide, or a head_width. "
                 f"Received: query of shape {tuple(query_shape)}"
             )
-        head_width = self.head_width or width // self.heads
-        shapes = {"query": query_shape, "key": key_shape, "value": value_shape}
-        for name, shape in shapes.items():
-            setattr(self, f"{name}_projection", self._projection(name, self.heads * head_width, shape))
-        inner = (*query_shape[:-1], self.heads * head_width)
-        self.output_projection = self._projection("output", width, inner)
-        if not self.position.built:  # it may be shared
-            self.position.build((query_shape[0], self.heads, query_shape[1], head_width))
-
-    def _projection(self, name: str, width: int, shape: Any) -> keras.layers.Dense:
-        layer = keras.layers.Dense(width, use_bias=self.use_bias, dtype=self.dtype_policy, name=name)
-        layer.build(shape)
-        return layer
+        self._key_width = self.head_width or width // self.heads
+        self._value_width = self.value_width or self._key_width
+        kv_heads = self.kv_heads or self.heads
+        self.query_projection = self._dense("query", self.heads * self._key_width, query_shape)
+        self.key_projection = self._dense("key", kv_heads * self._key_width, key_shape)
+        self.value_projection = self._dense("value", kv_heads * self._value_width, value_shape)
+        inner = (*query_shape[:-1], self.heads * self._value_width)
+        self.output_projection = self._dense("output", width, inner)
+        if self.query_key_norm:
+            self.query_norm = self._norm("query_norm")
+            self.key_norm = self._norm("key_norm")
+        if self.position is not None and not self.position.built:  # it may be shared
+            self.position.build((query_shape[0], self.heads, query_shape[1], self._key_width))
 
     def call(
         self,
@@ -180,67 +178,199 @@ class MultiHeadAttention(keras.layers.Layer):
         key_mask: Any = None,
         pair_mask: Any = None,
         causal: bool = False,
+        bias: Any = None,
+        positions: Any = None,
+        key_positions: Any = None,
+        cache: AnyCache | None = None,
         return_weights: bool = False,
         training: bool | None = None,
     ) -> Any:
+        name = type(self).__name__
         if key is None and value is not None:
-            raise ValueError("MultiHeadAttention expects a key where it gets a value. Received: key=None")
-        key_mask = _both(mask, key_mask) if key is None else key_mask
-        key = query if key is None else key
-        value = key if value is None else value
-        q = self.position.rotate(self._split(self.query_projection(query)))  # (B, H, T, W)
-        k = self.position.rotate(self._split(self.key_projection(key)))  # (B, H, S, W)
-        v = self._split(self.value_projection(value))  # (B, H, S, W)
-        bias = self.position.bias(ops.shape(q)[2], ops.shape(k)[2])
-        gathered = AttentionMask(query=mask, key=key_mask, pair=pair_mask, causal=causal, bias=bias)
+            raise ValueError(f"{name} expects a key where it gets a value. Received: key=None")
+        if cache is not None and key is not None:
+            raise ValueError(f"{name} expects a cache or a key, not both. Received: key of shape {tuple(key.shape)}")
+        check_mask(name, "mask", mask, tuple(query.shape[:2]))
+
+        start = cache.length if isinstance(cache, Cache) else 0
+        order = start + ops.arange(ops.shape(query)[1])
+        positions = order if positions is None else positions
+        q = self._turn(self._split(self.query_projection(query), self.heads), positions, "query_norm")  # (B, H, T, W)
+        if isinstance(cache, MemoryCache):
+            seen = cache.seen()
+        elif key is None:
+            key_mask = _both(name, mask, key_mask, query)
+            seen = self._see(query, query, key_mask, positions, order)
+            if cache is not None:
+                seen, cache = self._remember(cache, seen)
+        else:
+            check_mask(name, "key_mask", key_mask, tuple(key.shape[:2]))
+            key_order = ops.arange(ops.shape(key)[1])
+            key_positions = key_order if key_positions is None else key_positions
+            seen = self._see(key, key if value is None else value, key_mask, key_positions, key_order)
+        batch, queries, keys = query.shape[0], query.shape[1], seen.key.shape[2]
+        check_mask(
+            name, "pair_mask", pair_mask, (queries, keys), (batch, queries, keys), (batch, self.heads, queries, keys)
+        )
+        gathered = AttentionMask(
+            query=mask,
+            key=seen.mask,
+            pair=pair_mask,
+            causal=causal,
+            window=self.window,
+            bias=bias,
+            position=self.position,
+            query_positions=positions,
+            key_positions=seen.positions,
+            query_order=order,
+            key_order=seen.order,
+        )
+        k, v = self._repeat(seen.key), self._repeat(seen.value)  # (B, H, S, W), (B, H, S, V)
         context, weights = self.attend(q, k, v, gathered, training=training)
+        if weights is None and (return_weights or capturing()):
+            weights = self.weigh(q, k, gathered)
+        if capturing():
+            record(self.path or self.name, weights)
         output = self.output_projection(self._join(context))  # (B, T, D)
-        if not return_weights:
-            return output
-        if weights is None:
-            raise ValueError(f"{type(self).__name__}.attend has no weights to return. Received: return_weights=True")
-        return output, weights
+        extra = ((weights,) if return_weights else ()) + ((cache,) if cache is not None else ())
+        return (output, *extra) if extra else output
 
     def score(self, query: Any, key: Any) -> Any:
-        """A hook. Projected queries (B, H, T, W) and keys (B, H, S, W) -> scores (B, H, T, S), before any mask."""
+        """A hook. Projected queries (B, H, T, W) and keys (B, H, S, W) -> scores (B, H, T, S), before cap and mask."""
         # Scaled before the product, which float16 might not hold.
-        query = query * ops.cast(query.shape[-1] ** -0.5, query.dtype)
-        return ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
+        query = query * ops.cast(query.shape[-1] ** -0.5 if self.scale is None else self.scale, query.dtype)
+        return ops.matmul(query, ops.swapaxes(key, -1, -2))
+
+    def weigh(self, query: Any, key: Any, mask: AttentionMask) -> Any:
+        """A hook. Queries (B, H, T, W), keys (B, H, S, W) -> weights (B, H, T, S); a row without a key is zero."""
+        return mask.softmax(self.logits(query, key))
 
     def attend(self, query: Any, key: Any, value: Any, mask: AttentionMask, *, training: bool | None) -> Any:
-        """A hook. Queries (B, H, T, W), keys and values (B, H, S, W) -> contexts (B, H, T, W), weights (B, H, T, S).
+        """A hook. Queries (B, H, T, W), keys (B, H, S, W), values (B, H, S, V) -> contexts (B, H, T, V) and weights.
 
-        The weights may be None where an override never has them. An override answers for the whole of `mask`.
+        The weights, (B, H, T, S), may be None where an override never has them; `weigh` is asked for them where they
+        are wanted. An override answers for the whole of `mask`, and may hand what it cannot do to this one.
         """
-        weights = self.dropout(mask.softmax(self.score(query, key)), training=training)  # (B, H, T, S)
-        return ops.matmul(ops.cast(weights, value.dtype), value), weights  # (B, H, T, W)
+        weights = self.dropout(self.weigh(query, key, mask), training=training)  # (B, H, T, S)
+        return ops.matmul(ops.cast(weights, value.dtype), value), weights  # (B, H, T, V)
 
-    def _split(self, x: Any) -> Any:
+    def logits(self, query: Any, key: Any) -> Any:
+        """The scores of `score`, bounded by `soft_cap`."""
+        scores = self.score(query, key)
+        if self.soft_cap is None:
+            return scores
+        wide = ops.cast(scores, keras.backend.result_type(scores.dtype, "float32"))
+        return self.soft_cap * ops.tanh(wide / self.soft_cap)
+
+    def make_cache(self, batch: Any, length: int, *, rolling: bool = False) -> Cache:
+        """An empty cache for a batch of sequences of at most `length` tokens.
+
+        Args:
+            batch: B.
+            length: S, the number of slots. A rolling cache needs one less than the window.
+            rolling: whether the cache keeps the newest tokens alone, for a layer with a `window`.
+
+        Raises:
+            ValueError: before the layer is built, and for a rolling cache without or shorter than the window.
+        """
+        if not self.built:
+            raise ValueError(f"{type(self).__name__} expects to be built before a cache is made. Received: built=False")
+        if rolling:
+            self._check_rolling(length)
+        return caches.empty(
+            RollingCache if rolling else Cache,
+            batch,
+            length,
+            heads=self.kv_heads or self.heads,
+            key_width=self._key_width,
+            value_width=self._value_width,
+            dtype=self.compute_dtype,
+        )
+
+    def memory_cache(self, memory: Any, *, mask: Any = None, positions: Any = None) -> MemoryCache:
+        """Project the memory of cross-attention once: (B, S, D_k), real positions (B, S), where they stand."""
+        check_mask(type(self).__name__, "mask", mask, tuple(memory.shape[:2]))
+        order = ops.arange(ops.shape(memory)[1])
+        seen = self._see(memory, memory, mask, order if positions is None else positions, order)
+        return MemoryCache(seen.key, seen.value, *_full(seen))
+
+    def _see(self, key: Any, value: Any, mask: Any, positions: Any, order: Any) -> caches.Seen:
+        kv_heads = self.kv_heads or self.heads
+        k = self._turn(self._split(self.key_projection(key), kv_heads), positions, "key_norm")  # (B, K, S, W)
+        v = self._split(self.value_projection(value), kv_heads)  # (B, K, S, V)
+        return caches.Seen(k, v, mask, positions, order)
+
+    def _remember(self, cache: Cache, new: caches.Seen) -> tuple[caches.Seen, Cache]:
+        if isinstance(cache, RollingCache):
+            self._check_rolling(cache.key.shape[2])
+        return cache.extend(new.key, new.value, *_full(new))
+
+    def _check_rolling(self, slots: int) -> None:
+        if self.window is None or slots < self.window - 1:
+            raise ValueError(
+                f"{type(self).__name__} expects a rolling cache of at least window - 1 slots. "
+                f"Received: {slots} slots, window={self.window}"
+            )
+
+    def _turn(self, x: Any, positions: Any, norm: str) -> Any:
+        x = getattr(self, norm)(x) if self.query_key_norm else x
+        return x if self.position is None else self.position.rotate(x, positions)
+
+    def _repeat(self, x: Any) -> Any:
+        groups = self.heads // (self.kv_heads or self.heads)
+        return x if groups == 1 else ops.repeat(x, groups, axis=1)  # (B, H, S, W)
+
+    def _split(self, x: Any, heads: int) -> Any:
         batch, length, width = ops.shape(x)
-        x = ops.reshape(x, (batch, length, self.heads, width // self.heads))  # (B, T, H, W)
+        x = ops.reshape(x, (batch, length, heads, width // heads))  # (B, T, H, W)
         return ops.transpose(x, (0, 2, 1, 3))  # (B, H, T, W)
 
     def _join(self, x: Any) -> Any:
         batch, heads, length, width = ops.shape(x)
-        return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (batch, length, heads * width))  # (B, T, H * W)
+        return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (batch, length, heads * width))  # (B, T, H * V)
+
+    def _dense(self, name: str, width: int, shape: Any) -> keras.layers.Dense:
+        layer = keras.layers.Dense(width, use_bias=self.use_bias, dtype=self.dtype_policy, name=name)
+        layer.build(shape)
+        return layer
+
+    def _norm(self, name: str) -> keras.layers.RMSNormalization:
+        layer = keras.layers.RMSNormalization(epsilon=1e-6, dtype=self.dtype_policy, name=name)
+        layer.build((None, None, None, self._key_width))
+        return layer
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "heads": self.heads,
+            "kv_heads": self.kv_heads,
             "head_width": self.head_width,
+            "value_width": self.value_width,
             "dropout": self.dropout.rate,
             "use_bias": self.use_bias,
+            "query_key_norm": self.query_key_norm,
+            "scale": self.scale,
+            "soft_cap": self.soft_cap,
+            "window": self.window,
             "position": keras.saving.serialize_keras_object(self.position),
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> MultiHeadAttention:
+    def from_config(cls: type[Self], config: dict[str, Any]) -> Self:
         position = keras.saving.deserialize_keras_object(config["position"])
         return super().from_config({**config, "position": position})
 
 
-def _both(first: Any, second: Any) -> Any:
-    if first is None or second is None:
-        return second if first is None else first
-    return ops.logical_and(ops.cast(first, "bool"), ops.cast(second, "bool"))
+def _both(owner: str, mask: Any, key_mask: Any, query: Any) -> Any:
+    """The real positions among the keys of self-attention."""
+    check_mask(owner, "key_mask", key_mask, tuple(query.shape[:2]))
+    if mask is None or key_mask is None:
+        return key_mask if mask is None else mask
+    return ops.logical_and(mask, key_mask)
+
+
+def _full(seen: caches.Seen) -> tuple[Any, Any]:
+    """Mask and positions of every row, (B, S) each, as a cache holds them."""
+    shape = (ops.shape(seen.key)[0], ops.shape(seen.key)[2])
+    mask = ops.ones(shape, "bool") if seen.mask is None else seen.mask
+    return mask, ops.cast(ops.broadcast_to(seen.positions, shape), "int32")

@@ -14,20 +14,54 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="suite")
 class Position(keras.layers.Layer):
-    """What attention asks of a position scheme; subclasses override one of the two methods.
+    """What a model asks of a position scheme; this one does nothing, and a scheme overrides what it needs.
 
-    An instance is injected: ``MultiHeadAttention(8, position=Rotary())``. Attention calls both methods, each of which
-    does nothing here, so a new scheme is a subclass and no layer of attention changes. Weights are made in `build`,
-    which receives the shape (B, H, T, W) of the projected queries.
+    A scheme is injected: ``MultiHeadAttention(8, position=Rotary())``, ``Encoder(6, block, position=Sinusoidal())``.
+    It acts in one of three places: on the embeddings (`embed`), on queries and keys (`rotate`), or on the scores
+    (`bias`). Weights are made in `build`, which receives (B, T, D), the shape of the embeddings, from a stack, and
+    (B, H, T, W), that of the projected queries, from attention.
+
+    Positions are int32 numbers, (T,) for all rows alike or (B, T). They count from 0 in a plain call and from the
+    cache's length in a step with a cache; for packed sequences the caller gives them.
+
+    Call arguments:
+        inputs: (B, T, D) floating point.
+        positions: by default 0 to T - 1.
+
+    Returns:
+        (B, T, D), what `embed` makes of the inputs.
     """
 
-    def rotate(self, x: Any) -> Any:
-        """Queries or keys (B, H, T, W), whose first position is 0 -> the same shape, turned by their positions."""
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs: Any, *, positions: Any = None) -> Any:
+        return self.embed(inputs, ops.arange(ops.shape(inputs)[1]) if positions is None else positions)
+
+    def embed(self, x: Any, positions: Any) -> Any:
+        """Embeddings (B, T, D) -> the same shape, with their positions in them."""
         return x
 
-    def bias(self, queries: int, keys: int) -> Any:
-        """Lengths T and S -> what is added to the scores, float32 and broadcastable to (B, H, T, S); or None."""
+    def rotate(self, x: Any, positions: Any) -> Any:
+        """Queries or keys (B, H, T, W) -> the same shape, turned by their positions."""
+        return x
+
+    def bias(self, query_positions: Any, key_positions: Any) -> Any:
+        """Positions of T queries and S keys -> float32 for the scores, broadcastable to (B, H, T, S); or None."""
         return None
+
+    @property
+    def in_attention(self) -> bool:
+        """Whether it acts inside attention rather than on the embeddings."""
+        cls = type(self)
+        return cls.rotate is not Position.rotate or cls.bias is not Position.bias
+
+
+def per_row(positions: Any) -> Any:
+    """Positions (T,) or (B, T) -> (1, T) or (B, T), int32."""
+    positions = ops.cast(positions, "int32")
+    return positions[None] if len(positions.shape) == 1 else positions
 
 
 @keras.saving.register_keras_serializable(package="suite")
@@ -46,7 +80,7 @@ class Rotary(Position):
     Example:
 
     >>> import numpy as np
-    >>> turned = Rotary().rotate(np.array([[[[1, 0], [1, 0], [1, 0]]]], "float32"))
+    >>> turned = Rotary().rotate(np.array([[[[1, 0], [1, 0], [1, 0]]]], "float32"), np.arange(3))
     >>> [[f"{x:.2f}" for x in row] for row in np.asarray(turned)[0, 0]]  # angles 0, 1, 2
     [['1.00', '0.00'], ['0.54', '0.84'], ['-0.42', '0.91']]
 
@@ -58,14 +92,14 @@ class Rotary(Position):
         super().__init__(**kwargs)
         self.wavelength = wavelength
 
-    def rotate(self, x: Any) -> Any:
-        """(B, H, T, W) -> (B, H, T, W)."""
-        length, width = ops.shape(x)[-2:]
+    def rotate(self, x: Any, positions: Any) -> Any:
+        """(B, H, T, W), positions (T,) or (B, T) -> (B, H, T, W)."""
+        width = x.shape[-1]
         if width % 2:
             raise ValueError(f"Rotary expects an even head width. Received: head width {width}")
         wide = keras.backend.result_type(x.dtype, "float32")
         frequencies = self.wavelength ** (-ops.arange(0, width, 2, dtype=wide) / width)  # (W / 2)
-        angles = ops.arange(length, dtype=wide)[:, None] * frequencies  # (T, W / 2)
+        angles = ops.cast(per_row(positions), wide)[:, None, :, None] * frequencies  # (B or 1, 1, T, W / 2)
         cos, sin = ops.cos(angles), ops.sin(angles)
         first, second = ops.split(ops.cast(x, wide), 2, axis=-1)  # (B, H, T, W / 2); slices have slow gradients
         turned = ops.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
@@ -92,9 +126,10 @@ class RelativeBias(Position):
 
     Example:
 
+    >>> import numpy as np
     >>> layer = RelativeBias(buckets=8, max_distance=16)
     >>> layer.build((None, 4, None, 32))
-    >>> tuple(layer.bias(3, 5).shape)
+    >>> tuple(layer.bias(np.arange(3), np.arange(5)).shape)
     (1, 4, 3, 5)
 
     Reference: Raffel et al. 2020, T5, section 2.1, https://arxiv.org/abs/1910.10683.
@@ -126,18 +161,18 @@ class RelativeBias(Position):
         far = ops.minimum(exact + ops.cast(growth * (side - exact), "int32"), side - 1)
         return ops.where(distance > 0, side, 0) + ops.where(length < exact, length, far)
 
-    def bias(self, queries: int, keys: int) -> Any:
-        """T, S -> (1, H, T, S)."""
-        distance = ops.arange(keys, dtype="int32")[None, :] - ops.arange(queries, dtype="int32")[:, None]  # (T, S)
-        scores = ops.take(ops.cast(self.table, "float32"), self.bucket(distance), axis=0)  # (T, S, H)
-        return ops.transpose(scores, (2, 0, 1))[None]  # (1, H, T, S)
+    def bias(self, query_positions: Any, key_positions: Any) -> Any:
+        """Positions (T,) or (B, T), (S,) or (B, S) -> (B or 1, H, T, S)."""
+        distance = per_row(key_positions)[:, None, :] - per_row(query_positions)[:, :, None]  # (B or 1, T, S)
+        scores = ops.take(ops.cast(self.table, "float32"), self.bucket(distance), axis=0)  # (B or 1, T, S, H)
+        return ops.transpose(scores, (0, 3, 1, 2))  # (B or 1, H, T, S)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "buckets": self.buckets, "max_distance": self.max_distance}
 
 
 @keras.saving.register_keras_serializable(package="suite")
-class Sinusoidal(keras.layers.Layer):
+class Sinusoidal(Position):
     """Adds fixed sines and cosines of the position to a sequence of embeddings.
 
     Feature 2i of position t is ``sin(t * wavelength ** (-2 i / D))`` and feature 2i + 1 the cosine, computed in
@@ -148,6 +183,7 @@ class Sinusoidal(keras.layers.Layer):
 
     Call arguments:
         inputs: (B, T, D) floating point, D even.
+        positions: (T,) or (B, T) integers; by default 0 to T - 1.
 
     Returns:
         (B, T, D), of the inputs' type.
@@ -168,20 +204,21 @@ class Sinusoidal(keras.layers.Layer):
     def __init__(self, *, wavelength: float = 10_000.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.wavelength = wavelength
-        self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Check the width."""
         if input_shape[-1] is None or input_shape[-1] % 2:
             raise ValueError(f"Sinusoidal expects an even width. Received: inputs of shape {tuple(input_shape)}")
 
-    def call(self, inputs: Any) -> Any:
-        length, width = ops.shape(inputs)[-2:]
-        wide = keras.backend.result_type(inputs.dtype, "float32")
+    def embed(self, x: Any, positions: Any) -> Any:
+        """(B, T, D), positions (T,) or (B, T) -> (B, T, D)."""
+        width = x.shape[-1]
+        wide = keras.backend.result_type(x.dtype, "float32")
         frequencies = self.wavelength ** (-ops.arange(0, width, 2, dtype=wide) / width)  # (D / 2)
-        angles = ops.arange(length, dtype=wide)[:, None] * frequencies  # (T, D / 2)
-        table = ops.reshape(ops.stack([ops.sin(angles), ops.cos(angles)], axis=-1), (-1, width))  # (T, D)
-        return ops.cast(ops.cast(inputs, wide) + table, inputs.dtype)
+        angles = ops.cast(per_row(positions), wide)[:, :, None] * frequencies  # (B or 1, T, D / 2)
+        table = ops.stack([ops.sin(angles), ops.cos(angles)], axis=-1)  # (B or 1, T, D / 2, 2)
+        table = ops.reshape(table, (*ops.shape(angles)[:2], width))  # (B or 1, T, D)
+        return ops.cast(ops.cast(x, wide) + table, x.dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "wavelength": self.wavelength}

@@ -119,7 +119,7 @@ def test_a_query_with_nothing_to_read_gives_exactly_zero(rng, policy, position):
 
 def test_softmax_is_computed_in_single_precision(rng):
     scores = ops.cast(rng.normal(size=(B, H, T, 301)).astype("float32"), "bfloat16")
-    weights = layers.AttentionMask(causal=True).softmax(scores)
+    weights = layers.AttentionMask.between(T, 301, causal=True).softmax(scores)
     assert keras.backend.standardize_dtype(weights.dtype) == "float32"
     np.testing.assert_allclose(numpy(weights).sum(-1), 1, atol=1e-6)
 
@@ -184,8 +184,8 @@ def test_attend_is_told_everything_in_one_value(rng):
     masks = {"key_mask": np.ones((B, S), bool), "pair_mask": np.ones((T, S), bool), "mask": np.ones((B, T), bool)}
     layer(query, key, causal=True, **masks)
     told = layer.told
-    assert tuple(told.allowed(T, S).shape) == (B, 1, T, S)
-    assert tuple(told.bias.shape) == (1, H, T, S)
+    assert tuple(told.allowed().shape) == (B, 1, T, S)
+    assert tuple(told.scores_bias().shape) == (1, H, T, S)
     assert told.causal
 
 
@@ -197,10 +197,17 @@ def test_an_override_works_inside_a_block(rng):
     assert attend.told.key is not None
 
 
-def test_weights_are_refused_where_an_override_has_none(rng):
+def test_weights_are_weighed_where_an_override_of_attend_has_none(rng):
     x = rng.normal(size=(B, T, D)).astype("float32")
-    with pytest.raises(ValueError, match=r"Constant.attend has no weights.*return_weights=True"):
-        Constant(H)(np.ones((B, T, 12), "float32"), return_weights=True)
+    layer, plain = Constant(H, head_width=W), attention()
+    _, weights = layer(x, causal=True, return_weights=True)
+    plain.build(x.shape)
+    plain.set_weights(layer.get_weights())
+    np.testing.assert_allclose(numpy(weights), numpy(plain(x, causal=True, return_weights=True)[1]), atol=1e-6)
+
+
+def test_a_value_without_a_key_is_refused(rng):
+    x = rng.normal(size=(B, T, D)).astype("float32")
     with pytest.raises(ValueError, match="expects a key where it gets a value"):
         attention()(x, value=x)
 

@@ -23,19 +23,24 @@ def test_rotary_is_a_turn_in_the_complex_plane(x):
     angles = np.arange(T)[:, None] * 10_000.0 ** (-2 * np.arange(W // 2) / W)
     turned = (x[..., : W // 2] + 1j * x[..., W // 2 :]) * np.exp(1j * angles)
     expected = np.concatenate([turned.real, turned.imag], axis=-1)
-    np.testing.assert_allclose(numpy(layers.Rotary().rotate(x)), expected, atol=1e-6)
+    np.testing.assert_allclose(numpy(layers.Rotary().rotate(x, np.arange(x.shape[2]))), expected, atol=1e-6)
 
 
 def test_rotary_equals_keras_hub(x):
     from keras_hub.layers import RotaryEmbedding
 
     theirs = RotaryEmbedding()(x.transpose(0, 2, 1, 3))  # (B, T, H, W)
-    np.testing.assert_allclose(numpy(layers.Rotary().rotate(x)).transpose(0, 2, 1, 3), numpy(theirs), atol=1e-6)
+    np.testing.assert_allclose(
+        numpy(layers.Rotary().rotate(x, np.arange(x.shape[2]))).transpose(0, 2, 1, 3), numpy(theirs), atol=1e-6
+    )
 
 
 def test_rotary_scores_depend_on_the_distance_alone():
     q, k = np.random.default_rng(23).normal(size=(2, 1, 1, 1, W)).astype("float32")
-    turn = layers.Rotary().rotate
+
+    def turn(y):
+        return layers.Rotary().rotate(y, np.arange(T))
+
     scores = numpy(turn(np.repeat(q, T, axis=2))) @ numpy(turn(np.repeat(k, T, axis=2))).swapaxes(-1, -2)
     for distance in range(-T + 1, T):
         assert np.ptp(np.diagonal(scores[0, 0], distance)) < 1e-4
@@ -45,7 +50,7 @@ def test_rotary_scores_depend_on_the_distance_alone():
 def test_rotary_in_half_precision_keeps_far_positions_apart():
     length = 4099  # bfloat16 counts in steps of 32 from 4096 on, so positions kept in it would coincide
     x = ops.cast(np.ones((1, 1, length, 4), "float32"), "bfloat16")
-    turned = numpy(layers.Rotary().rotate(x))[0, 0]
+    turned = numpy(layers.Rotary().rotate(x, np.arange(x.shape[2])))[0, 0]
     assert np.abs(turned[-1] - turned[-2]).max() > 0.1
 
 
@@ -74,7 +79,7 @@ def test_relative_bias_reads_its_table_by_head_and_direction():
     layer.build((None, H, None, W))
     table = np.arange(8 * H).reshape(8, H)
     layer.table.assign(table)
-    bias = numpy(layer.bias(4, 5))
+    bias = numpy(layer.bias(np.arange(4), np.arange(5)))
     assert bias.shape == (1, H, 4, 5)
     for h, t, s in np.ndindex(H, 4, 5):
         assert bias[0, h, t, s] == table[bucket(s - t, 8, 16), h]
@@ -91,8 +96,8 @@ def test_sinusoidal_equals_the_formula():
 class Alibi(layers.Position):
     """A scheme from elsewhere: a linear penalty on distance."""
 
-    def bias(self, queries, keys):
-        return -ops.cast(ops.abs(ops.arange(keys)[None, :] - ops.arange(queries)[:, None]), "float32")[None, None]
+    def bias(self, query_positions, key_positions):
+        return -ops.cast(ops.abs(key_positions[None, :] - query_positions[:, None]), "float32")[None, None]
 
 
 @pytest.mark.parametrize("position", [layers.Rotary, layers.RelativeBias, Alibi])

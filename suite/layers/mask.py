@@ -1,0 +1,158 @@
+"""Everything that says which query may read which key, and how much it favours it, as one value.
+
+Shapes: B batch, T query length, S key length, H heads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+from keras import ops
+
+from suite.layers.positions import Position, per_row
+
+_CLOSED = -1e30  # far below any score and finite, so that a row without an open key stays free of NaN
+_FLOAT16_MAX = 65504.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AttentionMask:
+    """What `MultiHeadAttention.call` gathers for its hooks.
+
+    Booleans say True where something may be read. A field left at None restricts nothing. A new kind of mask becomes
+    a new field, so that the hooks of attention keep their signatures.
+
+    Args:
+        query: (B, T), the real positions of the query; the others read nothing.
+        key: (B, S), the real positions of the key; nothing reads the others.
+        pair: (T, S), (B, T, S) or (B, H, T, S), any pattern.
+        causal: a query reads only keys that do not come after it in `query_order` and `key_order`.
+        window: a query reads only keys fewer than so many positions away, on either side.
+        bias: floating point, broadcastable to (B, H, T, S), added to the scores; minus infinity closes.
+        position: a scheme whose `bias` is added, too. It is asked where scores are, block by block if need be.
+        query_positions: integers, (T,) or (B, T), where queries stand; distances are taken from positions.
+        key_positions: integers, (S,) or (B, S).
+        query_order: integers, (T,) or (B, T), the order of storage, which `causal` goes by. It differs from positions
+            where sequences are packed into one row, each counted from 0.
+        key_order: integers, (S,) or (B, S).
+    """
+
+    query: Any = None
+    key: Any = None
+    pair: Any = None
+    causal: bool = False
+    window: int | None = None
+    bias: Any = None
+    position: Position | None = None
+    query_positions: Any
+    key_positions: Any
+    query_order: Any
+    key_order: Any
+
+    @classmethod
+    def between(cls, queries: int, keys: int, **fields: Any) -> AttentionMask:
+        """The mask of T queries and S keys that both count from 0, with any other fields."""
+        query, key = ops.arange(queries), ops.arange(keys)
+        places = {"query_positions": query, "key_positions": key, "query_order": query, "key_order": key}
+        return cls(**{**places, **fields})
+
+    def allowed(self) -> Any:
+        """Booleans broadcastable to (B, H, T, S), or None where every query reads every key."""
+        parts = []
+        if self.query is not None:
+            parts.append(self.query[:, None, :, None])
+        if self.key is not None:
+            parts.append(self.key[:, None, None, :])
+        if self.pair is not None:
+            parts.append(self.pair[:, None] if len(self.pair.shape) == 3 else self.pair)
+        if self.causal:
+            parts.append(_difference(self.query_order, self.key_order) >= 0)
+        if self.window is not None:
+            parts.append(ops.abs(_difference(self.query_positions, self.key_positions)) < self.window)
+        if self.bias is not None:
+            parts.append(self.bias > _CLOSED)
+        allowed = None
+        for part in parts:
+            allowed = part if allowed is None else ops.logical_and(allowed, part)
+        return allowed
+
+    def scores_bias(self) -> Any:
+        """What is added to the scores: float32, broadcastable to (B, H, T, S); or None."""
+        parts = [] if self.bias is None else [ops.maximum(ops.cast(self.bias, "float32"), _CLOSED)]
+        if self.position is not None:
+            bias = self.position.bias(self.query_positions, self.key_positions)
+            parts += [] if bias is None else [bias]
+        return sum(parts[1:], start=parts[0]) if parts else None
+
+    def apply(self, scores: Any) -> Any:
+        """Scores (B, H, T, S) -> the same in float32 at least, with the bias, and -1e30 where nothing may be read."""
+        scores = self._biased(scores)
+        allowed = self.allowed()
+        return scores if allowed is None else ops.where(allowed, scores, ops.cast(_CLOSED, scores.dtype))
+
+    def softmax(self, scores: Any) -> Any:
+        """Scores (B, H, T, S) -> weights of the same shape, in float32 at least; each row sums to 1 or is all zero.
+
+        A row that may read nothing gets exactly zero. `softmax` belongs to whoever attends: an `attend` that uses a
+        kernel of its own answers for `allowed` and `scores_bias` itself.
+        """
+        scores = self._biased(scores)
+        allowed = self.allowed()
+        if allowed is None:
+            return ops.softmax(scores)
+        weights = ops.softmax(ops.where(allowed, scores, ops.cast(_CLOSED, scores.dtype)))
+        return ops.where(allowed, weights, ops.zeros_like(weights))
+
+    def block(self, *, queries: tuple[Any, int] | None = None, keys: tuple[Any, int] | None = None) -> AttentionMask:
+        """The part that belongs to a rectangle of queries and keys.
+
+        Args:
+            queries: the first one, which may be a tensor, and their number; by default all.
+            keys: likewise.
+        """
+        changes: dict[str, Any] = {}
+        for axis, span, side in ((-2, queries, "query"), (-1, keys, "key")):
+            if span is None:
+                continue
+            numbers = span[0] + ops.arange(span[1])
+            for field in (side, f"{side}_positions", f"{side}_order"):
+                changes[field] = _take(getattr(self, field), numbers, -1)
+            for field in ("pair", "bias"):
+                changes[field] = _take(changes.get(field, getattr(self, field)), numbers, axis)
+        return dataclasses.replace(self, **changes)
+
+    def _biased(self, scores: Any) -> Any:
+        half = keras.backend.standardize_dtype(scores.dtype) == "float16"
+        scores = ops.cast(scores, keras.backend.result_type(scores.dtype, "float32"))
+        if half:  # a product that float16 could not hold came out infinite
+            scores = ops.clip(scores, -_FLOAT16_MAX, _FLOAT16_MAX)
+        bias = self.scores_bias()
+        return scores if bias is None else scores + ops.cast(bias, scores.dtype)
+
+
+def check_mask(owner: str, name: str, mask: Any, *expected: tuple[int | None, ...]) -> None:
+    """Raise a ValueError unless a mask is boolean and of one of these shapes; a None in a shape fits any size."""
+    if mask is None:
+        return
+    shape, dtype = tuple(mask.shape), keras.backend.standardize_dtype(mask.dtype)
+    fits = any(
+        len(shape) == len(wanted) and all(None in (a, b) or a == b for a, b in zip(shape, wanted, strict=True))
+        for wanted in expected
+    )
+    if not fits or dtype != "bool":
+        shapes = " or ".join(str(wanted) for wanted in expected)
+        raise ValueError(f"{owner} expects {name} to be boolean of shape {shapes}. Received: {dtype} of shape {shape}")
+
+
+def _difference(queries: Any, keys: Any) -> Any:
+    """(T,) or (B, T), (S,) or (B, S) -> query minus key, (B or 1, 1, T, S)."""
+    return (per_row(queries)[:, :, None] - per_row(keys)[:, None, :])[:, None]
+
+
+def _take(x: Any, numbers: Any, axis: int) -> Any:
+    """The numbered entries of an axis; of an axis that only broadcasts, that one entry."""
+    if x is None or len(x.shape) < -axis or (x.shape[axis] == 1 and axis != -1):
+        return x
+    return ops.take(x, numbers, axis=axis)
