@@ -17,55 +17,85 @@ UNKNOWN = 1
 class TokenEmbedding(keras.layers.Layer):
     """A learned vector for each token, which in training sometimes pretends not to know the token.
 
-    With probability `token_dropout` a token is replaced by the unknown one, number 1. That is how the unknown token
-    gets a useful vector, and how the model learns to rely on the context and on other features where it meets a word
-    that training never showed. Padding stays padding.
+    Token i becomes row i of a table, times the root of D with `scale`. With probability `token_dropout` a token is
+    replaced by the unknown one, number 1. That is how the unknown token gets a useful vector, and how the model learns
+    to rely on the context and on other features where it meets a word that training never showed. Padding stays
+    padding. Where a model predicts tokens, `logits` reads the same table in the other direction.
 
     Args:
         vocabulary: the number of tokens, padding and the unknown included.
         width: D.
         token_dropout: the probability of the replacement in training.
+        scale: whether to multiply the vectors by the root of D; `logits` never does.
 
     Call arguments:
-        inputs: (B, T) integers from 0 to ``vocabulary - 1``.
+        inputs: (B, T) integers from 0 to ``vocabulary - 1``; with `reverse` (B, T, D) floating point.
+        reverse: whether to go from vectors to logits, which `logits` does for you.
 
     Returns:
-        (B, T, D).
+        (B, T, D); with `reverse` (B, T, vocabulary) in float32 at least, whatever the layer's policy.
 
     Raises:
-        ValueError: where a number is outside its range.
+        ValueError: where a number is outside its range, and for vectors that are not of width D.
 
     Example:
 
     >>> import numpy as np
-    >>> tuple(TokenEmbedding(10, width=4)(np.array([[2, 3, 0]])).shape)
-    (1, 3, 4)
+    >>> embedding = TokenEmbedding(10, width=4)
+    >>> x = embedding(np.array([[2, 3, 0]]))
+    >>> tuple(x.shape), tuple(embedding.logits(x).shape)
+    ((1, 3, 4), (1, 3, 10))
 
-    Reference: Dyer et al. 2015, section 4 (stochastic replacement of words), https://arxiv.org/abs/1505.08075.
+    Reference: Dyer et al. 2015, section 4 (stochastic replacement of words), https://arxiv.org/abs/1505.08075; Press
+    and Wolf 2017 (one table for input and output), https://arxiv.org/abs/1608.05859; Vaswani et al. 2017, section 3.4
+    (both, with `scale`), https://arxiv.org/abs/1706.03762.
     """
 
-    def __init__(self, vocabulary: int, *, width: int, token_dropout: float = 0.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if vocabulary <= UNKNOWN or not 0 <= token_dropout < 1:
+    def __init__(
+        self, vocabulary: int, *, width: int, token_dropout: float = 0.0, scale: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(autocast=False, **kwargs)  # so that `logits` reads its inputs as they are
+        if vocabulary <= UNKNOWN or width < 1 or not 0 <= token_dropout < 1:
             raise ValueError(
-                f"TokenEmbedding expects a vocabulary of at least {UNKNOWN + 1} and 0 <= token_dropout < 1. "
-                f"Received: vocabulary={vocabulary}, token_dropout={token_dropout}"
+                f"TokenEmbedding expects a vocabulary of at least {UNKNOWN + 1}, a width of at least 1 and "
+                f"0 <= token_dropout < 1. "
+                f"Received: vocabulary={vocabulary}, width={width}, token_dropout={token_dropout}"
             )
         self.vocabulary = vocabulary
         self.width = width
         self.token_dropout = token_dropout
-        self.table = keras.layers.Embedding(vocabulary, width, dtype=self.dtype_policy, name="table")
+        self.scale = scale
+        self.initializer = keras.initializers.RandomUniform()
         self.seed = keras.random.SeedGenerator()
+        self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
-        """Make the table."""
-        self.table.build(input_shape)
+        """Make the table, which `logits` reads without rounding it to half precision."""
+        shape = (self.vocabulary, self.width)
+        self.table = self.add_weight(name="table", shape=shape, initializer=self.initializer, autocast=False)
 
-    def call(self, inputs: Any, *, training: bool | None = None) -> Any:
+    def call(self, inputs: Any, *, reverse: bool = False, training: bool | None = None) -> Any:
+        if reverse:
+            return self._logits(inputs)
         if training and self.token_dropout > 0:
             drawn = keras.random.uniform(ops.shape(inputs), seed=self.seed) < self.token_dropout
             inputs = ops.where(ops.logical_and(drawn, inputs != 0), ops.cast(UNKNOWN, inputs.dtype), inputs)
-        return self.table(inputs)  # (B, T, D)
+        x = ops.cast(ops.take(self.table, inputs, axis=0), self.compute_dtype)  # (B, T, D)
+        return x * ops.cast(self.width**0.5, x.dtype) if self.scale else x
+
+    def logits(self, hidden: Any) -> Any:
+        """Vectors (B, T, D) -> their products with every row of the table, (B, T, vocabulary), in float32 at least."""
+        return self(hidden, reverse=True)
+
+    def _logits(self, hidden: Any) -> Any:
+        if hidden.shape[-1] != self.width:
+            raise ValueError(
+                f"TokenEmbedding.logits expects vectors of width {self.width}. "
+                f"Received: hidden of shape {tuple(hidden.shape)}"
+            )
+        wide = keras.backend.result_type(hidden.dtype, "float32")
+        table = ops.cast(self.table, wide)  # (vocabulary, D)
+        return ops.matmul(ops.cast(hidden, wide), ops.transpose(table))  # (B, T, vocabulary)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -73,6 +103,7 @@ class TokenEmbedding(keras.layers.Layer):
             "vocabulary": self.vocabulary,
             "width": self.width,
             "token_dropout": self.token_dropout,
+            "scale": self.scale,
         }
 
 
