@@ -74,7 +74,7 @@ class PatchEmbedding(_ImageTokens):
                 f"Received: width={width}, patch={patch}"
             )
         self.width = width
-        self.patch = patch
+        self.patch = patch if isinstance(patch, int) else sides
         self.sides = sides
         self.pad = pad
         self.use_bias = use_bias
