@@ -5,19 +5,16 @@ Shapes: B batch, T query length, S key length, D width, H heads, K key and value
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Self
 
 import keras
 from keras import ops
 
-from suite.layers import cache as caches
-from suite.layers.cache import Cache, MemoryCache, RollingCache
+from suite.layers.arguments import check_mask, check_sizes
+from suite.layers.cache import Cache, MemoryCache, RollingCache, Seen, empty_cache
 from suite.layers.capture import capturing, record
-from suite.layers.mask import AttentionMask, check_mask
+from suite.layers.mask import AttentionMask
 from suite.layers.positions import Position
-
-AnyCache = Cache | MemoryCache
-Self = TypeVar("Self", bound="MultiHeadAttention")
 
 
 @keras.saving.register_keras_serializable(package="suite")
@@ -110,18 +107,9 @@ class MultiHeadAttention(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        sizes = {
-            "heads": heads,
-            "kv_heads": kv_heads,
-            "head_width": head_width,
-            "value_width": value_width,
-            "window": window,
-        }
-        if any(size is not None and size < 1 for size in sizes.values()) or (soft_cap is not None and soft_cap <= 0):
-            given = ", ".join(f"{k}={v}" for k, v in {**sizes, "soft_cap": soft_cap}.items() if v is not None)
-            raise ValueError(
-                f"{type(self).__name__} expects sizes of at least 1 and a soft_cap above 0. Received: {given}"
-            )
+        check_sizes(self, heads=heads, kv_heads=kv_heads, head_width=head_width, value_width=value_width, window=window)
+        if soft_cap is not None and soft_cap <= 0:
+            raise ValueError(f"{type(self).__name__} expects a soft_cap above 0. Received: soft_cap={soft_cap}")
         if heads % (kv_heads or heads):
             raise ValueError(
                 f"{type(self).__name__} expects kv_heads to divide heads. Received: heads={heads}, kv_heads={kv_heads}"
@@ -181,7 +169,7 @@ class MultiHeadAttention(keras.layers.Layer):
         bias: Any = None,
         positions: Any = None,
         key_positions: Any = None,
-        cache: AnyCache | None = None,
+        cache: Cache | MemoryCache | None = None,
         return_weights: bool = False,
         training: bool | None = None,
     ) -> Any:
@@ -190,28 +178,25 @@ class MultiHeadAttention(keras.layers.Layer):
             raise ValueError(f"{name} expects a key where it gets a value. Received: key=None")
         if cache is not None and key is not None:
             raise ValueError(f"{name} expects a cache or a key, not both. Received: key of shape {tuple(key.shape)}")
-        check_mask(name, "mask", mask, tuple(query.shape[:2]))
+        check_mask(self, "mask", mask, tuple(query.shape[:2]))
+        check_mask(self, "key_mask", key_mask, tuple((query if key is None else key).shape[:2]))
 
-        start = cache.length if isinstance(cache, Cache) else 0
-        order = start + ops.arange(ops.shape(query)[1])
+        order = ops.arange(ops.shape(query)[1]) + (cache.length if isinstance(cache, Cache) else 0)
         positions = order if positions is None else positions
         q = self._turn(self._split(self.query_projection(query), self.heads), positions, "query_norm")  # (B, H, T, W)
         if isinstance(cache, MemoryCache):
             seen = cache.seen()
         elif key is None:
-            key_mask = _both(name, mask, key_mask, query)
-            seen = self._see(query, query, key_mask, positions, order)
+            seen = self._see(query, query, _both(mask, key_mask), positions, order)
             if cache is not None:
-                seen, cache = self._remember(cache, seen)
+                seen, cache = cache.extend(seen, window=self.window)
         else:
-            check_mask(name, "key_mask", key_mask, tuple(key.shape[:2]))
             key_order = ops.arange(ops.shape(key)[1])
             key_positions = key_order if key_positions is None else key_positions
             seen = self._see(key, key if value is None else value, key_mask, key_positions, key_order)
         batch, queries, keys = query.shape[0], query.shape[1], seen.key.shape[2]
-        check_mask(
-            name, "pair_mask", pair_mask, (queries, keys), (batch, queries, keys), (batch, self.heads, queries, keys)
-        )
+        pairs = (queries, keys), (batch, queries, keys), (batch, self.heads, queries, keys)
+        check_mask(self, "pair_mask", pair_mask, *pairs)
         gathered = AttentionMask(
             query=mask,
             key=seen.mask,
@@ -225,8 +210,9 @@ class MultiHeadAttention(keras.layers.Layer):
             query_order=order,
             key_order=seen.order,
         )
-        k, v = self._repeat(seen.key), self._repeat(seen.value)  # (B, H, S, W), (B, H, S, V)
-        context, weights = self.attend(q, k, v, gathered, training=training)
+        groups = self.heads // (self.kv_heads or self.heads)
+        k, v = (x if groups == 1 else ops.repeat(x, groups, axis=1) for x in (seen.key, seen.value))  # (B, H, S, W)
+        context, weights = self.attend(q, k, v, gathered, training=training)  # (B, H, T, V), (B, H, T, S)
         if weights is None and (return_weights or capturing()):
             weights = self.weigh(q, k, gathered)
         if capturing():
@@ -275,50 +261,30 @@ class MultiHeadAttention(keras.layers.Layer):
         """
         if not self.built:
             raise ValueError(f"{type(self).__name__} expects to be built before a cache is made. Received: built=False")
-        if rolling:
-            self._check_rolling(length)
-        return caches.empty(
+        cache = empty_cache(
             RollingCache if rolling else Cache,
-            batch,
-            length,
-            heads=self.kv_heads or self.heads,
-            key_width=self._key_width,
-            value_width=self._value_width,
+            (batch, self.kv_heads or self.heads, length),
+            widths=(self._key_width, self._value_width),
             dtype=self.compute_dtype,
         )
+        cache.check(window=self.window)
+        return cache
 
     def memory_cache(self, memory: Any, *, mask: Any = None, positions: Any = None) -> MemoryCache:
         """Project the memory of cross-attention once: (B, S, D_k), real positions (B, S), where they stand."""
-        check_mask(type(self).__name__, "mask", mask, tuple(memory.shape[:2]))
+        check_mask(self, "mask", mask, tuple(memory.shape[:2]))
         order = ops.arange(ops.shape(memory)[1])
-        seen = self._see(memory, memory, mask, order if positions is None else positions, order)
-        return MemoryCache(seen.key, seen.value, *_full(seen))
+        return MemoryCache.of(self._see(memory, memory, mask, order if positions is None else positions, order))
 
-    def _see(self, key: Any, value: Any, mask: Any, positions: Any, order: Any) -> caches.Seen:
+    def _see(self, key: Any, value: Any, mask: Any, positions: Any, order: Any) -> Seen:
         kv_heads = self.kv_heads or self.heads
         k = self._turn(self._split(self.key_projection(key), kv_heads), positions, "key_norm")  # (B, K, S, W)
         v = self._split(self.value_projection(value), kv_heads)  # (B, K, S, V)
-        return caches.Seen(k, v, mask, positions, order)
-
-    def _remember(self, cache: Cache, new: caches.Seen) -> tuple[caches.Seen, Cache]:
-        if isinstance(cache, RollingCache):
-            self._check_rolling(cache.key.shape[2])
-        return cache.extend(new.key, new.value, *_full(new))
-
-    def _check_rolling(self, slots: int) -> None:
-        if self.window is None or slots < self.window - 1:
-            raise ValueError(
-                f"{type(self).__name__} expects a rolling cache of at least window - 1 slots. "
-                f"Received: {slots} slots, window={self.window}"
-            )
+        return Seen(k, v, mask, positions, order)
 
     def _turn(self, x: Any, positions: Any, norm: str) -> Any:
         x = getattr(self, norm)(x) if self.query_key_norm else x
         return x if self.position is None else self.position.rotate(x, positions)
-
-    def _repeat(self, x: Any) -> Any:
-        groups = self.heads // (self.kv_heads or self.heads)
-        return x if groups == 1 else ops.repeat(x, groups, axis=1)  # (B, H, S, W)
 
     def _split(self, x: Any, heads: int) -> Any:
         batch, length, width = ops.shape(x)
@@ -356,21 +322,13 @@ class MultiHeadAttention(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls: type[Self], config: dict[str, Any]) -> Self:
+    def from_config(cls, config: dict[str, Any]) -> Self:
         position = keras.saving.deserialize_keras_object(config["position"])
         return super().from_config({**config, "position": position})
 
 
-def _both(owner: str, mask: Any, key_mask: Any, query: Any) -> Any:
+def _both(mask: Any, key_mask: Any) -> Any:
     """The real positions among the keys of self-attention."""
-    check_mask(owner, "key_mask", key_mask, tuple(query.shape[:2]))
     if mask is None or key_mask is None:
         return key_mask if mask is None else mask
     return ops.logical_and(mask, key_mask)
-
-
-def _full(seen: caches.Seen) -> tuple[Any, Any]:
-    """Mask and positions of every row, (B, S) each, as a cache holds them."""
-    shape = (ops.shape(seen.key)[0], ops.shape(seen.key)[2])
-    mask = ops.ones(shape, "bool") if seen.mask is None else seen.mask
-    return mask, ops.cast(ops.broadcast_to(seen.positions, shape), "int32")

@@ -13,6 +13,30 @@ import keras
 from keras import ops
 
 
+class Seen(NamedTuple):
+    """Keys and values that a query meets, with the mask, positions and order that belong to them.
+
+    Attributes:
+        key: (B, K, S, W), projected and turned by their positions.
+        value: (B, K, S, V).
+        mask: (B, S) booleans, True at real tokens; or None where all are.
+        positions: (S,) or (B, S) integers, where they stand.
+        order: (S,) or (B, S) integers, how they follow each other.
+    """
+
+    key: Any
+    value: Any
+    mask: Any
+    positions: Any
+    order: Any
+
+    def rows(self) -> tuple[Any, Any]:
+        """Mask and positions of every row, (B, S) each."""
+        shape = (ops.shape(self.key)[0], ops.shape(self.key)[2])
+        mask = ops.ones(shape, "bool") if self.mask is None else self.mask
+        return mask, ops.cast(ops.broadcast_to(self.positions, shape), "int32")
+
+
 class Cache(NamedTuple):
     """Slots for a fixed number of tokens, filled from the first on.
 
@@ -33,27 +57,30 @@ class Cache(NamedTuple):
     positions: Any
     length: Any
 
-    def extend(self, key: Any, value: Any, mask: Any, positions: Any) -> tuple[Seen, Cache]:
-        """T new tokens of these keys (B, K, T, W) and values (B, K, T, V) -> all that they may read, the new cache."""
-        slots, new = self.key.shape[2], key.shape[2]
-        written = _known(self.length)
-        if new is not None and (written or 0) + new > slots:
+    def extend(self, new: Seen, *, window: int | None) -> tuple[Seen, Cache]:
+        """T new tokens -> all that they may read, the new cache."""
+        slots, tokens = self.key.shape[2], new.key.shape[2]
+        written = _known(self.length) or 0
+        if tokens is not None and written + tokens > slots:
             raise ValueError(
                 f"A cache expects no more tokens than it has slots. "
-                f"Received: {slots} slots, {written or 0} of them filled, and {new} new tokens"
+                f"Received: {slots} slots, {written} of them filled, and {tokens} new tokens"
             )
-        overrun = self.length + ops.shape(key)[2] > slots
-        value = ops.where(overrun, ops.cast(float("nan"), value.dtype), value)
         at = self.length
+        length = at + ops.shape(new.key)[2]
+        value = ops.where(length > slots, ops.cast(float("nan"), new.value.dtype), new.value)
+        mask, positions = new.rows()
         cache = self._replace(
-            key=ops.slice_update(self.key, (0, 0, at, 0), ops.cast(key, self.key.dtype)),
+            key=ops.slice_update(self.key, (0, 0, at, 0), ops.cast(new.key, self.key.dtype)),
             value=ops.slice_update(self.value, (0, 0, at, 0), ops.cast(value, self.value.dtype)),
             mask=_write_mask(self.mask, at, mask),
             positions=ops.slice_update(self.positions, (0, at), positions),
-            length=self.length + ops.shape(key)[2],
+            length=length,
         )
-        seen = Seen(cache.key, cache.value, cache.mask, cache.positions, ops.arange(slots))
-        return seen, cache
+        return Seen(cache.key, cache.value, cache.mask, cache.positions, ops.arange(slots)), cache
+
+    def check(self, *, window: int | None) -> None:
+        """Raise a ValueError where attention with this window needs another cache."""
 
 
 class RollingCache(Cache):
@@ -64,25 +91,36 @@ class RollingCache(Cache):
 
     __slots__ = ()
 
-    def extend(self, key: Any, value: Any, mask: Any, positions: Any) -> tuple[Seen, RollingCache]:
+    def extend(self, new: Seen, *, window: int | None) -> tuple[Seen, RollingCache]:
         """T new tokens -> what they may read, which is the slots and themselves, and the new cache."""
-        slots, new = self.key.shape[2], ops.shape(key)[2]
-        key = ops.concatenate([self.key, ops.cast(key, self.key.dtype)], axis=2)  # (B, K, S + T, W)
-        value = ops.concatenate([self.value, ops.cast(value, self.value.dtype)], axis=2)  # (B, K, S + T, V)
-        mask = ops.concatenate([self.mask, mask], axis=1)  # (B, S + T)
-        positions = ops.concatenate([self.positions, positions], axis=1)  # (B, S + T)
-        order = self.length - slots + ops.arange(slots + new)  # all that the slots hold comes before what is new
-        seen = Seen(key, value, mask, positions, order)
-        # A stable sort by "real", so that padding stands before all real tokens and the last S slots lose none of them.
-        kept = ops.argsort(ops.cast(mask, "int32") * (slots + new) + ops.arange(slots + new), axis=1)[:, -slots:]
+        self.check(window=window)
+        slots, tokens = self.key.shape[2], ops.shape(new.key)[2]
+        new_mask, new_positions = new.rows()
+        key = ops.concatenate([self.key, ops.cast(new.key, self.key.dtype)], axis=2)  # (B, K, S + T, W)
+        value = ops.concatenate([self.value, ops.cast(new.value, self.value.dtype)], axis=2)  # (B, K, S + T, V)
+        mask = ops.concatenate([self.mask, new_mask], axis=1)  # (B, S + T)
+        positions = ops.concatenate([self.positions, new_positions], axis=1)  # (B, S + T)
+        place = ops.arange(slots + tokens)  # all that the slots hold comes before what is new
+        seen = Seen(key, value, mask, positions, self.length - slots + place)
+        # Sorted stably by "real": padding stands before all real tokens, so that the last S slots lose none of them.
+        kept = ops.argsort(ops.cast(mask, "int32") * (slots + tokens) + place, axis=1)[:, -slots:]  # (B, S)
         cache = self._replace(
             key=ops.take_along_axis(key, kept[:, None, :, None], axis=2),
             value=ops.take_along_axis(value, kept[:, None, :, None], axis=2),
             mask=ops.take_along_axis(mask, kept, axis=1),
             positions=ops.take_along_axis(positions, kept, axis=1),
-            length=self.length + new,
+            length=self.length + tokens,
         )
         return seen, cache
+
+    def check(self, *, window: int | None) -> None:
+        """Raise a ValueError where there is no window, or one that the slots cannot hold."""
+        slots = self.key.shape[2]
+        if window is None or slots < window - 1:
+            raise ValueError(
+                f"A rolling cache expects attention with a window, and at least window - 1 slots. "
+                f"Received: {slots} slots, window={window}"
+            )
 
 
 class MemoryCache(NamedTuple):
@@ -100,30 +138,24 @@ class MemoryCache(NamedTuple):
     mask: Any
     positions: Any
 
+    @classmethod
+    def of(cls, seen: Seen) -> MemoryCache:
+        """The cache of what was projected."""
+        return cls(seen.key, seen.value, *seen.rows())
+
     def seen(self) -> Seen:
         """What a query may read."""
         return Seen(*self, order=ops.arange(self.key.shape[2]))
 
 
-class Seen(NamedTuple):
-    """Keys and values that a query meets, with the mask, positions and order that belong to them."""
-
-    key: Any
-    value: Any
-    mask: Any
-    positions: Any
-    order: Any
-
-
-def empty(
-    kind: type[Cache], batch: Any, slots: int, *, heads: int, key_width: int, value_width: int, dtype: str
-) -> Cache:
-    """A cache without a token."""
+def empty_cache(kind: type[Cache], shape: tuple[Any, int, int], *, widths: tuple[int, int], dtype: str) -> Cache:
+    """A cache without a token: its shape (B, K, S), the widths (W, V), the type of keys and values."""
+    batch, _, slots = shape
     if slots < 1:
         raise ValueError(f"A cache expects a length of at least 1. Received: length={slots}")
     return kind(
-        key=ops.zeros((batch, heads, slots, key_width), dtype),
-        value=ops.zeros((batch, heads, slots, value_width), dtype),
+        key=ops.zeros((*shape, widths[0]), dtype),
+        value=ops.zeros((*shape, widths[1]), dtype),
         mask=ops.zeros((batch, slots), "bool"),
         positions=ops.zeros((batch, slots), "int32"),
         length=ops.zeros((), "int32"),

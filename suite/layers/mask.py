@@ -132,20 +132,6 @@ class AttentionMask:
         return scores if bias is None else scores + ops.cast(bias, scores.dtype)
 
 
-def check_mask(owner: str, name: str, mask: Any, *expected: tuple[int | None, ...]) -> None:
-    """Raise a ValueError unless a mask is boolean and of one of these shapes; a None in a shape fits any size."""
-    if mask is None:
-        return
-    shape, dtype = tuple(mask.shape), keras.backend.standardize_dtype(mask.dtype)
-    fits = any(
-        len(shape) == len(wanted) and all(None in (a, b) or a == b for a, b in zip(shape, wanted, strict=True))
-        for wanted in expected
-    )
-    if not fits or dtype != "bool":
-        shapes = " or ".join(str(wanted) for wanted in expected)
-        raise ValueError(f"{owner} expects {name} to be boolean of shape {shapes}. Received: {dtype} of shape {shape}")
-
-
 def _difference(queries: Any, keys: Any) -> Any:
     """(T,) or (B, T), (S,) or (B, S) -> query minus key, (B or 1, 1, T, S)."""
     return (per_row(queries)[:, :, None] - per_row(keys)[:, None, :])[:, None]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 from suite import layers
-from suite.layers.mask import check_mask
+from suite.layers.arguments import check_mask
 
 B, H, T, S = 2, 3, 5, 7
 
@@ -120,15 +120,18 @@ def test_a_score_that_float16_cannot_hold_stays_finite():
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (np.ones((B, 6), bool), r"Layer expects m to be boolean of shape \(2, 5\)\. Received: bool of shape \(2, 6\)"),
+        (
+            np.ones((B, 6), bool),
+            r"FeedForward expects m to be boolean of shape \(2, 5\)\. Received: bool of shape \(2, 6\)",
+        ),
         (np.ones((B, T), "int32"), r"boolean of shape \(2, 5\)\. Received: int32 of shape \(2, 5\)"),
         (np.ones(T, bool), r"Received: bool of shape \(5,\)"),
     ],
 )
 def test_a_mask_of_a_wrong_shape_or_type_is_refused(mask, message):
     with pytest.raises(ValueError, match=message):
-        check_mask("Layer", "m", mask, (B, T))
+        check_mask(layers.FeedForward(1), "m", mask, (B, T))
 
 
 def test_unknown_sizes_fit():
-    check_mask("Layer", "m", keras.KerasTensor((None, T), "bool"), (B, None))
+    check_mask(layers.FeedForward(1), "m", keras.KerasTensor((None, T), "bool"), (B, None))
