@@ -101,8 +101,8 @@ class AttentionMask:
         scores = self._biased(scores)
         allowed = self.allowed()
         if allowed is None:
-            return ops.softmax(scores)
-        weights = ops.softmax(ops.where(allowed, scores, ops.cast(_CLOSED, scores.dtype)))
+            return _softmax(scores)
+        weights = _softmax(ops.where(allowed, scores, ops.cast(_CLOSED, scores.dtype)))
         return ops.where(allowed, weights, ops.zeros_like(weights))
 
     def block(self, *, queries: tuple[Any, int] | None = None, keys: tuple[Any, int] | None = None) -> AttentionMask:
@@ -130,6 +130,11 @@ class AttentionMask:
             scores = ops.clip(scores, -_FLOAT16_MAX, _FLOAT16_MAX)
         bias = self.scores_bias()
         return scores if bias is None else scores + ops.cast(bias, scores.dtype)
+
+
+def _softmax(scores: Any) -> Any:
+    """`ops.softmax` without its warning where there is one key, as in the first step with a cache."""
+    return ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores)
 
 
 def _difference(queries: Any, keys: Any) -> Any:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from keras import ops
 
 from suite import layers
@@ -28,22 +30,90 @@ def attention(**options) -> layers.MultiHeadAttention:
     return layers.MultiHeadAttention(H, head_width=W, **options)
 
 
-def reference(layer, query, key, value, allowed):
-    """Attention in NumPy; `allowed` broadcasts to (B, H, T, S)."""
+def reference(layer, query, key, value, allowed, bias=0.0):
+    """Attention in NumPy; `allowed` and `bias` broadcast to (B, H, T, S)."""
 
-    def project(dense, x):
-        kernel, bias = map(numpy, (dense.kernel, dense.bias))
-        return (x @ kernel + bias).reshape(*x.shape[:2], H, W).transpose(0, 2, 1, 3)
+    def heads(dense, x, number):
+        y = x @ numpy(dense.kernel) + (numpy(dense.bias) if dense.use_bias else 0)
+        return np.repeat(y.reshape(*x.shape[:2], number, -1).transpose(0, 2, 1, 3), layer.heads // number, axis=1)
 
-    q, k, v = (
-        project(layer.query_projection, query),
-        project(layer.key_projection, key),
-        project(layer.value_projection, value),
-    )
-    weights = np.where(allowed, np.exp(q @ k.transpose(0, 1, 3, 2) / np.sqrt(W)), 0)
+    def normed(x, side):
+        norm = getattr(layer, f"{side}_norm", None)
+        return x if norm is None else x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6) * numpy(norm.scale)
+
+    q = normed(heads(layer.query_projection, query, layer.heads), "query")
+    k = normed(heads(layer.key_projection, key, layer.kv_heads or layer.heads), "key")
+    v = heads(layer.value_projection, value, layer.kv_heads or layer.heads)
+    scores = q @ k.swapaxes(-1, -2) * (layer.scale or q.shape[-1] ** -0.5)
+    scores = np.tanh(scores / layer.soft_cap) * layer.soft_cap if layer.soft_cap else scores
+    weights = np.where(allowed, np.exp(scores + bias), 0)
     weights = weights / np.maximum(weights.sum(-1, keepdims=True), 1e-30)
-    context = (weights @ v).transpose(0, 2, 1, 3).reshape(*query.shape[:2], H * W)
-    return context @ numpy(layer.output_projection.kernel) + numpy(layer.output_projection.bias), weights
+    context = (weights @ v).transpose(0, 2, 1, 3).reshape(*query.shape[:2], -1)
+    output = layer.output_projection
+    return context @ numpy(output.kernel) + (numpy(output.bias) if output.use_bias else 0), weights
+
+
+OPTIONS = {
+    "kv_heads": [1, 2, 6],
+    "head_width": [1, 5],
+    "value_width": [3],
+    "use_bias": [False],
+    "query_key_norm": [True],
+    "scale": [0.3],
+    "soft_cap": [1.5],
+    "window": [1, 3],
+}
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for name, values in OPTIONS.items()}),
+    st.sampled_from([(1, 1), (T, T), (T, S), (S, T)]),
+    st.booleans(),
+    st.integers(0, 99),
+)
+def test_any_combination_of_options_equals_the_formula(options, lengths, causal, seed):
+    rng = np.random.default_rng(seed)
+    layer = layers.MultiHeadAttention(6, **options)
+    query, key, value = (
+        rng.normal(size=(B, n, d)).astype("float32") for n, d in zip((*lengths, lengths[1]), (12, D, 5), strict=True)
+    )
+    layer.build(query.shape, key.shape, value.shape)
+    for weight in layer.trainable_weights:
+        weight.assign(rng.normal(size=weight.shape) * 0.5)
+    positions, key_positions = (np.sort(rng.integers(0, 9, size=(B, n))) for n in lengths)
+    bias = rng.normal(size=(6, *lengths)).astype("float32")
+    key_mask = rng.random((B, lengths[1])) < 0.8
+    arguments = {"causal": causal, "key_mask": key_mask, "bias": bias}
+    output, weights = layer(
+        query, key, value, positions=positions, key_positions=key_positions, return_weights=True, **arguments
+    )
+    allowed = np.broadcast_to(key_mask[:, None, None], (B, 1, *lengths))
+    allowed = allowed & (np.tri(*lengths, dtype=bool) if causal else True)
+    near = np.abs(positions[:, :, None] - key_positions[:, None, :]) < options.get("window", 99)
+    expected, expected_weights = reference(layer, query, key, value, allowed & near[:, None], bias)
+    np.testing.assert_allclose(numpy(weights), expected_weights, atol=2e-5)
+    np.testing.assert_allclose(numpy(output), expected, atol=2e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("position", [layers.Rotary, layers.RelativeBias])
+def test_sequences_packed_into_one_row_are_as_they_are_alone(rng, position):
+    x = rng.normal(size=(1, T + 3, D)).astype("float32")
+    segments, positions = np.repeat([0, 1], [T, 3]), np.r_[0:T, 0:3]
+    layer = attention(position=position(), window=3)
+    layer.build(x.shape)
+    for weight in layer.trainable_weights:
+        weight.assign(rng.normal(size=weight.shape))
+    together = segments[:, None] == segments[None, :]
+    packed = numpy(layer(x, causal=True, pair_mask=together, positions=positions))
+    for part in (slice(0, T), slice(T, T + 3)):
+        np.testing.assert_allclose(packed[:, part], numpy(layer(x[:, part], causal=True)), atol=1e-5)
+
+
+def test_causal_goes_by_the_order_of_storage_whatever_the_positions(rng):
+    x = rng.normal(size=(1, T, D)).astype("float32")
+    _, weights = attention()(x, causal=True, positions=np.array([4, 0, 3, 1, 2]), return_weights=True)
+    assert np.all((numpy(weights) > 0) == np.tri(T, dtype=bool))
 
 
 def test_it_equals_the_formula_with_every_mask_at_once(rng):
@@ -229,3 +299,41 @@ def test_keras_implicit_mask_is_heard_and_passed_on(rng):
     stacked = keras.Sequential([embedding, *(layers.EncoderBlock(1, feed_forward=3) for _ in range(2))])
     explicit = stacked.layers[2](stacked.layers[1](x, mask=ids != 0), mask=ids != 0)
     np.testing.assert_allclose(numpy(stacked(ids)), numpy(explicit), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.MultiHeadAttention(6, kv_heads=4), "kv_heads to divide heads. Received: heads=6, kv_heads=4"),
+        (lambda: layers.MultiHeadAttention(6, kv_heads=0), "kv_heads of at least 1. Received: kv_heads=0"),
+        (lambda: layers.MultiHeadAttention(6, window=0), "window of at least 1. Received: window=0"),
+        (lambda: layers.MultiHeadAttention(6, value_width=0), "value_width of at least 1. Received: value_width=0"),
+        (lambda: layers.MultiHeadAttention(6, soft_cap=0.0), "soft_cap above 0. Received: soft_cap=0.0"),
+        (
+            lambda: layers.MultiHeadAttention(6, position=layers.Sinusoidal()),
+            "added to embeddings belongs in front of the blocks. Received: position=<Sinusoidal",
+        ),
+    ],
+)
+def test_impossible_options_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("masks", "message"),
+    [
+        ({"mask": np.ones((B, S), bool)}, r"mask to be boolean of shape \(2, 5\). Received: bool of shape \(2, 7\)"),
+        ({"key_mask": np.ones((B, T), "int32")}, r"key_mask .* shape \(2, 5\). Received: int32 of shape \(2, 5\)"),
+        (
+            {"pair_mask": np.ones((B, 2, T, T), bool)},
+            r"\(5, 5\) or \(2, 5, 5\) or \(2, 3, 5, 5\). Received: bool of shape \(2, 2, 5, 5\)",
+        ),
+    ],
+)
+def test_masks_that_do_not_fit_are_refused_when_called_and_when_traced(rng, masks, message):
+    with pytest.raises(ValueError, match=message):
+        attention()(rng.normal(size=(B, T, D)).astype("float32"), **masks)
+    symbolic = {k: keras.KerasTensor(m.shape, m.dtype.name) for k, m in masks.items()}
+    with pytest.raises(ValueError, match=message):
+        attention()(keras.KerasTensor((B, T, D)), **symbolic)
