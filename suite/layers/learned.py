@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from suite.layers.arguments import check_sizes
 from suite.layers.positions import Position, check_range, per_row
 
 
@@ -46,8 +47,7 @@ class Learned(Position):
 
     def __init__(self, length: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if length < 1:
-            raise ValueError(f"Learned expects a length of at least 1. Received: length={length}")
+        check_sizes(self, length=length)
         self.length = length
 
     def build(self, inputs_shape: tuple[int | None, ...]) -> None:
