@@ -1,57 +1,27 @@
-"""Transformer blocks, and a stack of them.
+"""Transformer blocks: the base of them all, and the one of an encoder.
 
-Shapes: B batch, T length, D width.
+Shapes: B batch, T length, D width, H heads.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import keras
 
 from suite.layers.attention import MultiHeadAttention
 from suite.layers.feed_forward import FeedForward
-from suite.layers.positions import Position
-
-Norm = Literal["pre", "post"]
+from suite.layers.residual import Norm, Placement, Residual
 
 
-@keras.saving.register_keras_serializable(package="suite")
-class EncoderBlock(keras.layers.Layer):
-    """Self-attention and a feed-forward, each with a residual path.
+class Block(keras.layers.Layer):
+    """What `EncoderBlock` and `DecoderBlock` share, and document: injected parts, and residual paths around them.
 
-    With ``norm="pre"``, ``x + dropout(f(norm(x)))`` for each of the two, which trains without warm-up but leaves the
-    last output to be normalised by whoever stacks the blocks; with ``norm="post"``, ``norm(x + dropout(f(x)))``.
-
-    Args:
-        attention: the number of heads of a `MultiHeadAttention`, or a layer that is called as one.
-        feed_forward: the hidden width of a `FeedForward`, or a layer (B, T, D) -> (B, T, D).
-        dropout: the fraction dropped in training: of the attention's weights and of the hidden features of what is
-            built here, and of both residual branches.
-        norm: where the two layer normalisations stand.
-
-    Call arguments:
-        inputs: (B, T, D) floating point.
-        mask: (B, T) booleans, True at real positions; the others are not read.
-        pair_mask: (T, T), (B, T, T) or (B, H, T, T) booleans, as `MultiHeadAttention` takes them.
-        causal: whether position t may read positions 0 to t alone.
-
-    Returns:
-        (B, T, D).
-
-    Raises:
-        ValueError: where `norm` is unknown.
-
-    Example:
-
-    >>> import numpy as np
-    >>> block = EncoderBlock(2, feed_forward=16, dropout=0.1)
-    >>> tuple(block(np.ones((2, 3, 4), "float32"), mask=np.ones((2, 3), bool)).shape)
-    (2, 3, 4)
-
-    Reference: Vaswani et al. 2017, section 3.1, https://arxiv.org/abs/1706.03762; for ``norm="pre"`` Xiong et al.
-    2020, https://arxiv.org/abs/2002.04745.
+    A subclass names its branches in the attribute `branches`, in their order, and runs them through `chain`.
     """
+
+    branches: tuple[str, ...] = ("attention", "feed_forward")
 
     def __init__(
         self,
@@ -59,30 +29,115 @@ class EncoderBlock(keras.layers.Layer):
         *,
         feed_forward: int | keras.layers.Layer,
         dropout: float = 0.0,
-        norm: Norm = "pre",
+        norm: Norm = "layer",
+        placement: Placement = "pre",
+        parallel: bool = False,
+        layer_scale: float | None = None,
+        drop_path: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if norm not in get_args(Norm):
-            raise ValueError(f"EncoderBlock expects norm to be one of {get_args(Norm)}. Received: norm={norm!r}")
-        policy = self.dtype_policy
         if isinstance(attention, int):
-            attention = MultiHeadAttention(attention, dropout=dropout, dtype=policy, name="attention")
+            attention = MultiHeadAttention(attention, dropout=dropout, dtype=self.dtype_policy, name="attention")
         if isinstance(feed_forward, int):
-            feed_forward = FeedForward(feed_forward, dropout=dropout, dtype=policy, name="feed_forward")
+            feed_forward = FeedForward(feed_forward, dropout=dropout, dtype=self.dtype_policy, name="feed_forward")
         self.attention = attention
         self.feed_forward = feed_forward
-        self.norm = norm
-        self.attention_norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy, name="attention_norm")
-        self.feed_forward_norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy, name="feed_forward_norm")
-        self.dropout = keras.layers.Dropout(dropout, dtype=policy, name="dropout")
+        self.parallel = parallel
+        self.residuals = [
+            Residual(
+                norm,
+                placement=placement,
+                dropout=dropout,
+                drop_path=drop_path,
+                layer_scale=layer_scale,
+                dtype=self.dtype_policy,
+                name=name,
+            )
+            for name in (("residual",) if parallel else (f"{branch}_residual" for branch in self.branches))
+        ]
         self.supports_masking = True
 
-    def build(self, input_shape: Any) -> None:
-        """Build the four parts for inputs (B, T, D)."""
-        for part in (self.attention, self.feed_forward, self.attention_norm, self.feed_forward_norm):
+    def build(self, inputs_shape: Any) -> None:
+        """Build the parts for inputs (B, T, D)."""
+        for part in (self.attention, self.feed_forward, *self.residuals):
             if not part.built:  # an injected layer that was loaded is
-                part.build(input_shape)
+                part.build(inputs_shape)
+
+    def chain(self, x: Any, branches: Sequence[Callable[[Any], Any]], training: bool | None) -> Any:
+        """(B, T, D) through all branches: one after the other, or all from the same input with one residual path."""
+        if self.parallel:
+            (residual,) = self.residuals
+            entered = residual.enter(x)
+            first, *others = (branch(entered) for branch in branches)
+            return residual.leave(x, sum(others, start=first), training=training)
+        for residual, branch in zip(self.residuals, branches, strict=True):
+            x = residual.leave(x, branch(residual.enter(x)), training=training)  # (B, T, D)
+        return x
+
+    def get_config(self) -> dict[str, Any]:
+        residual = self.residuals[0].get_config()
+        shared: dict[str, Any] = {k: residual[k] for k in ("dropout", "norm", "placement", "layer_scale", "drop_path")}
+        return {
+            **super().get_config(),
+            "attention": keras.saving.serialize_keras_object(self.attention),
+            "feed_forward": keras.saving.serialize_keras_object(self.feed_forward),
+            "parallel": self.parallel,
+            **shared,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        parts = [k for k in ("attention", "cross_attention", "feed_forward", "norm") if k in config]
+        made = {k: keras.saving.deserialize_keras_object(config[k]) for k in parts}
+        return super().from_config({**config, **made})
+
+
+@keras.saving.register_keras_serializable(package="suite")
+class EncoderBlock(Block):
+    """Self-attention and a feed-forward, each with a residual path.
+
+    With the defaults, ``x + dropout(f(norm(x)))`` for each of the two; `Residual` has the formulas of the other
+    placements, of layer scale and of stochastic depth. With ``parallel=True`` both read the same normalised input and
+    their sum has one residual path: ``x + dropout(attention(norm(x)) + feed_forward(norm(x)))``.
+
+    Masking: a position that is not real is not read, and what comes out there means nothing.
+
+    Args:
+        attention: the number of heads of a `MultiHeadAttention`, or a layer that is called as one.
+        feed_forward: the hidden width of a `FeedForward`, or a layer (B, T, D) -> (B, T, D).
+        dropout: the fraction dropped in training: of the attention's weights and of the hidden features of what is
+            built here, and of every residual branch.
+        norm: ``"layer"`` or ``"rms"``, with epsilon 1e-6, or a layer of which each path gets one of its own.
+        placement: ``"pre"``, ``"post"`` or ``"sandwich"``, where the normalisations stand.
+        parallel: whether the branches run side by side rather than one after the other.
+        layer_scale: the first value of a learned scale of each branch's features; by default there is none.
+        drop_path: stochastic depth, the probability that a row of the batch skips a branch in training.
+
+    Call arguments:
+        inputs: (B, T, D) floating point.
+        mask: (B, T) booleans, True at real positions; the others are not read.
+        pair_mask: (T, T), (B, T, T) or (B, H, T, T) booleans, as `MultiHeadAttention` takes them.
+        causal: whether position t may read positions 0 to t alone.
+        bias: floating point, broadcastable to (B, H, T, T), added to the scores.
+        positions: (T,) or (B, T) integers; by default they count from 0.
+
+    Returns:
+        (B, T, D).
+
+    Raises:
+        ValueError: where `norm` or `placement` is unknown or a rate is outside 0 to 1.
+
+    Example:
+
+    >>> import numpy as np
+    >>> block = EncoderBlock(2, feed_forward=16, dropout=0.1, norm="rms")
+    >>> tuple(block(np.ones((2, 3, 4), "float32"), mask=np.ones((2, 3), bool)).shape)
+    (2, 3, 4)
+
+    Reference: Vaswani et al. 2017, section 3.1, https://arxiv.org/abs/1706.03762; Chowdhery et al. 2022, PaLM, section
+    2 (parallel), https://arxiv.org/abs/2204.02311; for the rest see `Residual`.
+    """
 
     def call(
         self,
@@ -91,130 +146,24 @@ class EncoderBlock(keras.layers.Layer):
         mask: Any = None,
         pair_mask: Any = None,
         causal: bool = False,
+        bias: Any = None,
+        positions: Any = None,
         training: bool | None = None,
     ) -> Any:
+        wanted = given(mask=mask, pair_mask=pair_mask, causal=causal or None, bias=bias, positions=positions)
+
         def attend(x: Any) -> Any:
-            return self.attention(x, mask=mask, pair_mask=pair_mask, causal=causal, training=training)
+            return self.attention(x, training=training, **wanted)
 
         def transform(x: Any) -> Any:
             return self.feed_forward(x, training=training)
 
-        x = self._residual(inputs, attend, self.attention_norm, training)  # (B, T, D)
-        return self._residual(x, transform, self.feed_forward_norm, training)  # (B, T, D)
-
-    def _residual(self, x: Any, branch: Any, norm: Any, training: bool | None) -> Any:
-        if self.norm == "pre":
-            return x + self.dropout(branch(norm(x)), training=training)
-        return norm(x + self.dropout(branch(x), training=training))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "attention": keras.saving.serialize_keras_object(self.attention),
-            "feed_forward": keras.saving.serialize_keras_object(self.feed_forward),
-            "dropout": self.dropout.rate,
-            "norm": self.norm,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> EncoderBlock:
-        parts = {k: keras.saving.deserialize_keras_object(config[k]) for k in ("attention", "feed_forward")}
-        return super().from_config({**config, **parts})
+        return self.chain(inputs, [attend, transform], training)  # (B, T, D)
 
 
-@keras.saving.register_keras_serializable(package="suite")
-class Encoder(keras.layers.Layer):
-    """A stack of equal `EncoderBlock`s as one layer; after pre-norm blocks a last normalisation follows.
+def given(**arguments: Any) -> dict[str, Any]:
+    """Those that are not None, so that an injected part need not know an argument that nobody uses."""
+    return {k: v for k, v in arguments.items() if v is not None}
 
-    All blocks share one position scheme, so that a `RelativeBias` is one table for the whole stack, as in T5.
 
-    Args:
-        depth: the number of blocks.
-        heads: the number of attention heads in each.
-        feed_forward: the hidden width of each feed-forward.
-        dropout: the fraction dropped in training, everywhere in the blocks.
-        norm: ``"pre"`` or ``"post"``, where the blocks normalise.
-        position: a `Position` for the attention of all blocks.
-
-    Call arguments:
-        inputs: (B, T, D) floating point.
-        mask: (B, T) booleans, True at real positions.
-
-    Returns:
-        (B, T, D).
-
-    Raises:
-        ValueError: where `depth` is below 1 or `norm` is unknown.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from suite.layers import Rotary
-    >>> encoder = Encoder(2, heads=2, feed_forward=16, position=Rotary())
-    >>> tuple(encoder(np.ones((2, 3, 4), "float32"), mask=np.ones((2, 3), bool)).shape)
-    (2, 3, 4)
-    """
-
-    def __init__(
-        self,
-        depth: int,
-        *,
-        heads: int,
-        feed_forward: int,
-        dropout: float = 0.0,
-        norm: Norm = "pre",
-        position: Position | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        if depth < 1:
-            raise ValueError(f"Encoder expects a depth of at least 1. Received: depth={depth}")
-        self.depth = depth
-        self.heads = heads
-        self.hidden = feed_forward
-        self.dropout = dropout
-        self.norm = norm
-        policy = self.dtype_policy
-        self.position = Position() if position is None else position
-        self.blocks = [
-            EncoderBlock(
-                MultiHeadAttention(heads, dropout=dropout, position=self.position, dtype=policy, name="attention"),
-                feed_forward=feed_forward,
-                dropout=dropout,
-                norm=norm,
-                dtype=policy,
-                name=f"block_{i}",
-            )
-            for i in range(1, depth + 1)
-        ]
-        self.final_norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=policy, name="final_norm")
-        self.supports_masking = True
-
-    def build(self, input_shape: Any) -> None:
-        """Build the blocks for inputs (B, T, D)."""
-        for block in self.blocks:
-            block.build(input_shape)
-        if self.norm == "pre":
-            self.final_norm.build(input_shape)
-
-    def call(self, inputs: Any, *, mask: Any = None, training: bool | None = None) -> Any:
-        x = inputs
-        for block in self.blocks:
-            x = block(x, mask=mask, training=training)  # (B, T, D)
-        return self.final_norm(x) if self.norm == "pre" else x
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "depth": self.depth,
-            "heads": self.heads,
-            "feed_forward": self.hidden,
-            "dropout": self.dropout,
-            "norm": self.norm,
-            "position": keras.saving.serialize_keras_object(self.position),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Encoder:
-        position = keras.saving.deserialize_keras_object(config["position"])
-        return super().from_config({**config, "position": position})
+from suite.layers.stacks import Encoder  # noqa: E402, F401  until the package imports it from there
