@@ -23,10 +23,13 @@ def normalization(norm: Norm, *, dtype: Any, name: str) -> keras.layers.Layer:
     one is needed.
     """
     if isinstance(norm, keras.layers.Layer):
-        return type(norm).from_config({**norm.get_config(), "name": name})
-    if norm not in _NORMS:
+        layer = type(norm).from_config({**norm.get_config(), "name": name})
+    elif norm in _NORMS:
+        layer = _NORMS[norm](epsilon=1e-6, dtype=dtype, name=name)
+    else:
         raise ValueError(f"A norm is expected to be one of {tuple(_NORMS)} or a layer. Received: norm={norm!r}")
-    return _NORMS[norm](epsilon=1e-6, dtype=dtype, name=name)
+    layer.supports_masking = True  # positions do not meet in it, though not every norm of Keras says so
+    return layer
 
 
 @keras.saving.register_keras_serializable(package="suite")

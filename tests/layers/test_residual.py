@@ -54,6 +54,14 @@ def test_a_layer_is_a_prototype_of_the_norms(x):
     np.testing.assert_allclose(numpy(path.enter(x)), layer_norm(x, 0.5), atol=1e-5)
 
 
+@pytest.mark.parametrize("norm", ["layer", "rms"])
+def test_a_mask_that_keras_carries_passes_through(norm):
+    masked = keras.layers.Embedding(3, D, mask_zero=True)(np.array([[1, 2, 0]]))
+    path = Residual(norm, placement="sandwich")
+    path.build((1, 3, D))
+    path.leave(masked, path.enter(masked))  # a warning that the mask is lost would be an error here
+
+
 def test_layer_scale_is_learned_for_each_feature(x):
     path = Residual(layer_scale=1e-3)
     path.build(x.shape)
