@@ -39,7 +39,8 @@ def embedding(**kwargs) -> FrameEmbedding:
 
 def randomize(layer, shape):
     layer.build(shape)
-    layer.set_weights([np.random.default_rng(167).normal(size=w.shape) for w in layer.weights])
+    rng = np.random.default_rng(167)
+    layer.set_weights([rng.normal(size=w.shape) for w in layer.weights])
 
 
 def test_each_frame_goes_through_the_linear_map():

@@ -45,7 +45,8 @@ def reference(layer, x):
 def test_pooling_equals_the_formula_for_every_mask(make, rows):
     layer, x, mask = make(), example()[0] - 2, np.array(rows)
     layer.build(x.shape)
-    layer.set_weights([np.random.default_rng(113).normal(size=w.shape) for w in layer.weights])
+    rng = np.random.default_rng(113)
+    layer.set_weights([rng.normal(size=w.shape) for w in layer.weights])
     output = numpy(layer(x, mask=mask))
     expected = [reference(layer, row[real]) if real.any() else np.zeros(D) for row, real in zip(x, mask, strict=True)]
     np.testing.assert_allclose(output, expected, atol=1e-5)
@@ -115,6 +116,15 @@ def test_every_weight_of_attention_learns():
     model.train_on_batch(example()[0], np.ones((B, D)))
     assert len(before) == 3
     assert all(np.abs(new - old).max() > 1e-5 for new, old in zip(model.get_weights(), before, strict=True))
+
+
+def test_weights_of_attention_sum_to_one_over_real_positions():
+    layer, (x, mask) = AttentionPooling(11), example()
+    layer.build(x.shape)
+    weights = numpy(layer.weigh(x, mask))
+    assert weights.shape == (B, T)
+    np.testing.assert_allclose(weights.sum(axis=1), [1, 1, 0], atol=1e-6)
+    np.testing.assert_array_equal(weights == 0, ~mask)
 
 
 def test_a_new_pooling_is_one_method():
