@@ -155,9 +155,11 @@ def _prepare_backend(configs: list[RunConfig], prepared: Prepared, reporter: Rep
     neural = [config for config in configs if config.model not in prepared.task.baselines]
     if not neural:
         return None
-    from suite import backend
+    from suite import backend, find
 
     chosen = backend.prepare(device=neural[0].device, precision=neural[0].precision)
+    for config in neural:  # a layer of the user's own that cannot be used is told before anything trains
+        find.architecture(config.model).encoder(config.architecture)
     for split in ("train", "validation", "test"):
         for note in getattr(prepared, split).notes:
             reporter.say(f"note: {split}: {note}")
@@ -218,6 +220,46 @@ def list_(
 
         found = listing.collect(data_dir)
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else listing.as_text(found))
+
+
+@app.command()
+def check(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE_OR_MODULE:CLASS", help="A layer's or model's class, a function that makes one, or an object."
+        ),
+    ],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="ARGUMENT=VALUE", help="An argument of the constructor; repeatable."),
+    ] = None,
+    kind: Annotated[
+        Literal["sequence", "tokens", "characters", "image", "waveform"] | None,
+        typer.Option("--input", help="What it is fed with. Default: the first of these that it takes."),
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(help="The width of a sequence. Default: one that it takes.", min=1)
+    ] = None,
+    causal: Annotated[
+        bool,
+        typer.Option("--causal", help="It claims that no position reads a later one, without an argument `causal`."),
+    ] = False,
+    device: Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="auto: a GPU where there is one.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Probe a layer or model: leaks, padding, cache, saving, precision and more. Exit code 1 when a probe fails."""
+    with _errors(debug=debug):
+        from suite import backend
+        from suite import target as targets
+
+        found, arguments = targets.parse(target), targets.arguments(set_ or ())
+        backend.prepare(device=device, precision="float32")
+        from suite.checks import command
+
+        if not command.run(found, arguments, kind=kind, width=width, causal=causal or None, as_json=as_json):
+            raise typer.Exit(1)
 
 
 @contextlib.contextmanager
