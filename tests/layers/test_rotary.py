@@ -56,15 +56,15 @@ def test_rotary_equals_keras_hub(x, at):
     np.testing.assert_allclose(ours, theirs, atol=1e-6 if at is None else 1e-3)  # angles of float32 frequencies
 
 
-@pytest.mark.parametrize("truncate", [False, True])
-def test_yarn_equals_keras_hub(truncate):
+@pytest.mark.parametrize(("truncate", "length"), [(False, 512), (True, 512), (True, 48)])  # 48: a ramp cut off at 0
+def test_yarn_equals_keras_hub(truncate, length):
     from keras_hub.layers import RotaryEmbedding
 
     x = np.random.default_rng(23).normal(size=(B, T, H, 64)).astype("float32")
     theirs = RotaryEmbedding(
-        scaling_factor=8.0, rope_type="yarn", original_max_position_embeddings=512, beta_fast=16.0, truncate=truncate
+        scaling_factor=8.0, rope_type="yarn", original_max_position_embeddings=length, beta_fast=16.0, truncate=truncate
     )(x)
-    scaling = YaRNScaling(factor=8.0, length=512, beta_fast=16.0, truncate=truncate)
+    scaling = YaRNScaling(factor=8.0, length=length, beta_fast=16.0, truncate=truncate)
     ours = numpy(Rotary(scaling=scaling).rotate(x.transpose(0, 2, 1, 3), np.arange(T))).transpose(0, 2, 1, 3)
     np.testing.assert_allclose(ours, numpy(theirs), atol=1e-5)
 
