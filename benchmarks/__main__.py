@@ -1,0 +1,65 @@
+"""`python -m benchmarks [NAME ...]`: measure, write a CSV for each benchmark, and print it as a table for the docs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks import encoder_block, long_attention
+from benchmarks.measure import RESULTS, markdown, save
+
+RUNS: dict[str, Callable[..., list[dict[str, Any]]]] = {
+    "encoder_block": encoder_block.run,
+    "long_attention": long_attention.run,
+}
+SHOWN = {
+    "encoder_block": "batch length width masked training dropout peer parameters deviation median_ms q1_ms q3_ms ratio "
+    "paired_ratio utilization",
+    "long_attention": "training length peer size deviation peak_mib memory_ratio median_ms q1_ms q3_ms ratio "
+    "kib_per_token microseconds_per_token",
+}
+
+
+class Backend(StrEnum):
+    """What Keras runs on."""
+
+    tensorflow = "tensorflow"
+    jax = "jax"
+    torch = "torch"
+
+
+def run(
+    names: Annotated[list[str] | None, typer.Argument(help=f"Some of {', '.join(RUNS)}; by default all.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Tiny shapes, to see that everything runs.")] = False,
+    repeats: Annotated[int, typer.Option(min=1, help="Repeats of each peer, of which the median is reported.")] = 9,
+    backend: Annotated[Backend, typer.Option(envvar="KERAS_BACKEND", help="What Keras runs on.")] = Backend.tensorflow,
+    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16, of weights and features.")] = "float32",
+    threads: Annotated[int, typer.Option(min=1, help="Processors for each peer.")] = min(2, os.cpu_count() or 1),
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(help="Peers of encoder_block, ours first; repeatable. Default: all but compiled."),
+    ] = None,
+    activation: Annotated[str, typer.Option(help="relu or gelu, of encoder_block.")] = "relu",
+    output: Annotated[Path, typer.Option(help="The folder for the CSVs.")] = RESULTS,
+) -> None:
+    """Measure the layers beside their peers."""
+    for name in names or RUNS:
+        if name not in RUNS:
+            raise typer.BadParameter(f"expects some of {', '.join(RUNS)}. Received: {name}")
+        options: dict[str, Any] = {}
+        if name == "encoder_block":
+            options = {"peers": peer or encoder_block.PEERS, "activation": activation}
+        settings = {"backend": str(backend), "precision": precision, "repeats": repeats, "threads": threads}
+        rows = RUNS[name](quick=quick, **settings, **options)
+        path = output / f"{name}-{backend}-{precision}.csv"
+        frame = save(rows, path)
+        typer.echo(f"{path}\n{markdown(frame[SHOWN[name].split()])}\n")
+
+
+if __name__ == "__main__":
+    typer.run(run)

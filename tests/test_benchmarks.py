@@ -1,0 +1,104 @@
+"""The benchmarks on tiny shapes: all rows, their columns, and peers that compute the same."""
+
+import importlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import encoder_block, long_attention, memory, steps
+from benchmarks.case import Case
+from benchmarks.measure import Worker, markdown, save, spread
+
+TINY = {"batch": 2, "length": 7, "width": 6, "heads": 2, "hidden": 11}
+
+
+def test_a_case_counts_the_products_of_a_block():
+    case = Case(masked=False, training=False, dropout=0.0, **TINY)
+    tokens, width = 2 * 7, 6
+    linear = 2 * tokens * width * width * 4 + 2 * tokens * width * 11 * 2
+    attention = 2 * (2 * 2 * 7 * 7 * 3) * 2  # two products for each of two heads of three features, two rows
+    assert case.flops() == linear + attention
+    assert Case(masked=False, training=True, dropout=0.0, **TINY).flops() == 3 * case.flops()
+
+
+def test_spread_compares_with_ours():
+    found = spread(np.array([0.2, 0.4, 0.9]), np.array([0.1, 0.1, 0.3]))
+    assert found["median_ms"] == pytest.approx(400)
+    assert found["ratio"] == pytest.approx(4)
+    assert found["paired_ratio"] == pytest.approx(3)
+
+
+def test_markdown_shows_what_was_saved(tmp_path):
+    frame = save([{"peer": "suite", "median_ms": 1.23456789}], tmp_path / "new" / "x.csv")
+    assert pd.read_csv(tmp_path / "new" / "x.csv")["median_ms"][0] == 1.23457
+    assert markdown(frame).splitlines() == ["| peer | median ms |", "| --- | --- |", "| suite | 1.23 |"]
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("name", ["suite", "suite_fused", "keras", "keras_hub"])
+def test_peers_compute_the_same_block(name, masked):
+    peer = importlib.import_module("benchmarks.keras_peer").KerasPeer
+    case = Case(masked=masked, training=False, dropout=0.0, **TINY)
+    real = case.arrays()[2] if masked else ...
+    parameters, output = peer(name).prepare(case)
+    expected_parameters, expected = peer("suite").prepare(case)
+    assert parameters == expected_parameters == 4 * (36 + 6) + (66 + 11) + (66 + 6) + 4 * 6
+    np.testing.assert_allclose(output[real], expected[real], atol=1e-5)
+
+
+class Here:
+    """Stands in for a process of its own."""
+
+    def __init__(self, peer, *, backend, threads, **arguments):
+        module, name = peer.split(":")
+        self.served = getattr(importlib.import_module(module), name)(**arguments)
+
+    def call(self, method, *arguments):
+        return getattr(self.served, method)(*arguments)
+
+    def close(self):
+        pass
+
+
+def test_every_case_has_a_row_for_each_peer(monkeypatch):
+    monkeypatch.setattr(encoder_block, "Worker", Here)
+    monkeypatch.setattr(encoder_block, "PASSES", ((True, 0.1),))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    rows = pd.DataFrame(encoder_block.run(backend="here", quick=True, repeats=1, peers=("suite", "torch")))
+    assert len(rows) == 4
+    assert list(rows["peer"][:2]) == ["suite", "torch"]
+    assert set(rows["parameters"]) == {2224}
+    assert rows["deviation"].max() < 1e-5
+    assert (rows[["median_ms", "ratio", "paired_ratio", "utilization"]] > 0).all(axis=None)
+    assert rows[["hardware", "keras_version", "torch_version"]].notna().all(axis=None)
+
+
+def test_long_attention_reports_memory_and_agrees(monkeypatch):
+    monkeypatch.setattr(long_attention, "Worker", Here)
+    rows = pd.DataFrame(long_attention.run(backend="here", quick=True, repeats=1))
+    assert list(rows["peer"]) == ["plain", "chunked", "local"]
+    assert rows["deviation"].max() < 1e-5
+    assert (rows[["peak_mib", "kib_per_token", "microseconds_per_token"]] > 0).all(axis=None)
+
+
+def test_memory_that_is_not_there_is_said_before_it_is_taken(monkeypatch):
+    monkeypatch.setattr(long_attention.memory, "available", lambda: 2**30)
+    with pytest.raises(MemoryError, match=r"16 GiB of free memory\. Received: 1 GiB"):
+        long_attention.run(backend="here", repeats=1)
+
+
+def test_a_call_allocates_what_it_allocates():
+    peak = memory.peak_above(lambda: np.ones(2**24, "uint8"))  # 16 MiB of main memory
+    assert steps.device() != "cpu" or 2**23 < peak < 2**26
+
+
+def test_a_process_answers_fails_and_ends():
+    worker = Worker("collections:Counter", backend="none", threads=1, a=2)
+    assert worker.call("most_common") == [("a", 2)]
+    with pytest.raises(RuntimeError, match="TypeError"):
+        worker.call("most_common", "many")
+    worker.process.kill()
+    with pytest.raises(MemoryError, match="exit code -9"):
+        worker.call("total")
+    worker.close()
