@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from suite import target
+from suite.errors import InputError
 
 
 class Config(BaseModel):
@@ -21,10 +24,20 @@ class Config(BaseModel):
     position: Literal["rotary", "relative", "sinusoidal", "none"] = Field(
         "rotary", description="How a token knows where it stands."
     )
-
+    attention: str = Field(
+        "suite.layers:MultiHeadAttention",
+        description="The attention layer, FILE_OR_MODULE:Class; one of your own, too.",
+    )
+    attention_options: dict[str, Any] = Field({}, description="Further arguments of the attention layer.")
     neighbours: int = Field(
         0, ge=0, description="Tokens that a convolutional position before the blocks sums, an odd number; 0: none."
     )
+
+    @field_validator("attention")
+    @classmethod
+    def _attention_exists(cls, attention: str) -> str:
+        target.parse(attention)
+        return attention
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
@@ -48,7 +61,19 @@ def encoder(config: Config) -> Callable[[Any, Any], Any]:
 
     from suite import layers
 
-    injected = {"rotary": layers.Rotary, "relative": layers.RelativeBias}.get(config.position, layers.Position)
+    scheme = {"rotary": layers.Rotary, "relative": layers.RelativeBias}.get(config.position, layers.Position)
+    attention_class = target.parse(config.attention).load()
+
+    def attention() -> keras.layers.Layer:
+        options = {"dropout": config.dropout, "position": scheme(), "name": "attention", **config.attention_options}
+        try:
+            return attention_class(config.heads, **options)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{config.attention} cannot be made with {config.heads} heads and {options}: {error}"
+            ) from error
+
+    attention()  # an attention that cannot be made is refused before any model is built
 
     def encode(x: Any, mask: Any) -> Any:
         if config.neighbours:
@@ -56,12 +81,8 @@ def encoder(config: Config) -> Callable[[Any, Any], Any]:
         if config.position == "sinusoidal":
             x = layers.Sinusoidal(name="position")(x)
         for i in range(1, config.depth + 1):
-            attention = layers.MultiHeadAttention(
-                config.heads, dropout=config.dropout, position=injected(), name="attention"
-            )
-            x = layers.EncoderBlock(attention, feed_forward=config.ffn, dropout=config.dropout, name=f"block_{i}")(
-                x, mask=mask
-            )
+            block = layers.EncoderBlock(attention(), feed_forward=config.ffn, dropout=config.dropout, name=f"block_{i}")
+            x = block(x, mask=mask)
         return keras.layers.LayerNormalization(epsilon=1e-6, name="final_norm")(x)
 
     return encode

@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from suite import layers
+from suite.errors import InputError
+
 NAMES = ["cnn", "gru", "lstm", "rnn", "simple_rnn", "transformer"]
 POSITIONS = ["rotary", "relative", "sinusoidal", "none"]
 VARIANTS = [(name, {}) for name in NAMES] + [("transformer", {"position": p}) for p in POSITIONS[1:]]
@@ -143,3 +146,41 @@ def test_configurations_load_no_framework():
     names = ", ".join(NAMES)
     code = f"import sys; from suite.models import {names}; transformer.Config(); sys.exit('keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+OWN_ATTENTION = """
+from keras import ops
+from suite.layers import MultiHeadAttention
+
+
+class Uniform(MultiHeadAttention):
+    def score(self, query, key):
+        return ops.zeros((*ops.shape(query)[:3], ops.shape(key)[2]))
+"""
+
+
+def test_the_transformer_takes_an_attention_of_ones_own(tmp_path, example):
+    (tmp_path / "mine.py").write_text(OWN_ATTENTION, "utf8")
+    built = model("transformer", attention=f"{tmp_path}/mine.py:Uniform", heads=2)
+    weights = layers.capture_attention(built, list(example))
+    assert len(weights) == 2
+    for w in weights.values():
+        np.testing.assert_allclose(w[0], np.full((2, T, T), 1 / T), atol=1e-6)
+    windowed = model("transformer", attention_options={"window": 2}, heads=2)
+    for w in layers.capture_attention(windowed, list(example)).values():
+        assert np.all(w[0][:, np.abs(np.subtract.outer(np.arange(T), np.arange(T))) >= 2] == 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"attention": "mine.py"}, "expected FILE_OR_MODULE:Class"),
+        ({"attention": "./mine.py:Mine"}, "./mine.py: no such file"),
+        ({"attention": "suite.layers:MultiHeadAtention"}, "did you mean 'MultiHeadAttention'"),
+        ({"attention_options": {"windows": 2}}, "cannot be made with 4 heads and .*windows"),
+        ({"attention_options": {"window": 0}}, "window of at least 1. Received: window=0"),
+    ],
+)
+def test_an_attention_that_cannot_be_is_refused_before_anything_is_built(options, message):
+    with pytest.raises(InputError, match=message):
+        module("transformer").encoder(module("transformer").Config(**options))
