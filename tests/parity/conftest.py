@@ -46,7 +46,8 @@ def _deviations():
         if not file.tell():
             writer.writerow(["peer", "what", "backend", "max_abs_deviation", "max_abs_value", "tolerance", "versions"])
         for (peer, what), (deviation, size) in sorted(found.items()):
-            packages = dict.fromkeys([peer.partition(".")[0].replace("_", "-"), "keras", backend])
+            package = peer.partition(".")[0].replace("_", "-")
+            packages = dict.fromkeys([package, *["torch"] * (package == "transformers"), "keras", backend])
             versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in packages)
             writer.writerow([peer, what, backend, f"{deviation:.1e}", f"{size:.2g}", TOLERANCE, versions])
 
@@ -91,6 +92,37 @@ def randomize(rng):
         return module.eval()
 
     return fill
+
+
+@pytest.fixture
+def compiled():
+    """A model's call as one program on JAX, which compiles each operation otherwise, and as it is elsewhere."""
+
+    def compile_call(call: Callable[..., Any]) -> Callable[..., Any]:
+        if keras.backend.backend() != "jax":
+            return call
+        import jax
+
+        return jax.jit(lambda *inputs, **others: call(*inputs, **others))
+
+    return compile_call
+
+
+@pytest.fixture
+def in_steps(compiled):
+    """What a model with a cache gives where the tokens come in parts of these sizes, as if they came at once."""
+
+    def run(call: Callable[..., Any], tokens: np.ndarray, cache: Any, sizes: tuple[int, ...], **others: Any) -> Any:
+        call = compiled(call)
+        outputs, start = [], 0
+        for size in sizes:
+            part = slice(start, start := start + size)
+            output, cache = call(tokens[:, part], cache=cache, **{k: x[:, part] for k, x in others.items()})
+            outputs.append(array(output))
+        assert start == tokens.shape[1]
+        return np.concatenate(outputs, axis=1)
+
+    return run
 
 
 @pytest.fixture
@@ -210,7 +242,7 @@ def differentiate(layer: Any, call: Callable[..., Any], inputs: list[np.ndarray]
                 output = call(*tensors)
             return ops.sum(output * probe), output
 
-        gradients, output = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))([w.value for w in weights], inputs)
+        gradients, output = jax.grad(loss, argnums=(0, 1), has_aux=True)([w.value for w in weights], inputs)
         return output, gradients[1], dict(zip(ids, map(array, gradients[0]), strict=True))
     import tensorflow as tf
 
@@ -226,8 +258,7 @@ def differentiate(layer: Any, call: Callable[..., Any], inputs: list[np.ndarray]
 def _differentiate_torch(parameters: list[Any], ids: list[int], call: Any, inputs: Any, probe: Any) -> Any:
     import torch
 
-    with keras.device("cpu"):
-        tensors = [torch.tensor(x, requires_grad=True) for x in inputs]
-        output = call(*tensors)
-        gradients = torch.autograd.grad((output * torch.tensor(probe)).sum(), [*tensors, *parameters])
+    tensors = [torch.tensor(x, requires_grad=True) for x in inputs]
+    output = call(*tensors)
+    gradients = torch.autograd.grad((output * torch.tensor(probe)).sum(), [*tensors, *parameters])
     return output, gradients[: len(tensors)], dict(zip(ids, map(array, gradients[len(tensors) :]), strict=True))

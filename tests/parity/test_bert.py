@@ -60,14 +60,14 @@ class Bert(keras.Model):
         return x, self.pooler(x[:, 0])
 
 
-def test_bert(rng, parity, copy_weights, randomize):
+def test_bert(rng, parity, copy_weights, randomize, compiled):
     theirs = randomize(transformers.BertModel(CONFIG))
     tokens, kinds = rng.integers(2, 97, size=(B, T)), rng.integers(0, 2, size=(B, T))
     mask = np.arange(T) < [[T], [5]]
     ours = Bert(CONFIG)
-    ours(tokens, kinds, mask)
+    ours(*[keras.Input((T,), B, dtype=kind) for kind in ("int32", "int32", "bool")])
     copy_weights(ours, theirs, WEIGHTS, depth=CONFIG.num_hidden_layers)
-    states, pooled = ours(tokens, kinds, mask)
+    states, pooled = compiled(ours)(tokens, kinds, mask)
     with torch.no_grad():
         expected = theirs(torch.tensor(tokens), torch.tensor(mask), torch.tensor(kinds))
     parity("transformers.BertModel", "hidden states", states, expected.last_hidden_state, real=mask)

@@ -11,13 +11,13 @@ from keras import ops
 from suite.layers import (
     Alibi,
     AttentionMask,
+    DecoderBlock,
     EncoderBlock,
     FeedForward,
     LinearScaling,
     Rotary,
     Sinusoidal,
 )
-from suite.layers.decoder import DecoderBlock
 
 B, T, S, H, D, F = 2, 11, 7, 3, 42, 53
 NORM = keras.layers.LayerNormalization(epsilon=1e-5)

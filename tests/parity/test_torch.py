@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from suite.layers import EncoderBlock, FeedForward, MultiHeadAttention
-from suite.layers.decoder import DecoderBlock
+from suite.layers import DecoderBlock, EncoderBlock, FeedForward, MultiHeadAttention
 
 torch = pytest.importorskip("torch", reason="parity with PyTorch needs PyTorch")
 

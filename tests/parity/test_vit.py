@@ -6,9 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from suite.layers import Encoder, EncoderBlock, FeedForward, Learned, MultiHeadAttention
-from suite.layers.class_token import ClassToken
-from suite.layers.patch import PatchEmbedding
+from suite.layers import ClassToken, Encoder, EncoderBlock, FeedForward, Learned, MultiHeadAttention, PatchEmbedding
 
 torch = pytest.importorskip("torch", reason="parity with Hugging Face's models needs PyTorch")
 transformers = pytest.importorskip("transformers", reason="parity with Hugging Face's models needs transformers")
@@ -57,12 +55,12 @@ class ViT(keras.Model):
         return self.encoder(self.class_token(self.patches(images)))
 
 
-def test_vit(rng, parity, copy_weights, randomize):
+def test_vit(rng, parity, copy_weights, randomize, compiled):
     theirs = randomize(transformers.ViTModel(CONFIG, add_pooling_layer=False))
     images = rng.normal(size=(B, *CONFIG.image_size, CONFIG.num_channels)).astype("float32")
     ours = ViT(CONFIG)
-    ours(images)
+    ours(keras.Input(images.shape[1:], B))
     copy_weights(ours, theirs, WEIGHTS, depth=CONFIG.num_hidden_layers)
     with torch.no_grad():
         expected = theirs(torch.tensor(np.moveaxis(images, -1, 1))).last_hidden_state
-    parity("transformers.ViTModel", "hidden states", ours(images), expected)
+    parity("transformers.ViTModel", "hidden states", compiled(ours)(images), expected)
