@@ -4,8 +4,6 @@ import re
 import tomllib
 from pathlib import Path
 
-import keras
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -32,19 +30,6 @@ def test_the_architecture_and_the_dataset_run_as_they_stand(tmp_path, monkeypatc
     board = {"board": None}
     exec(next(text for text in SNIPPETS if "leaderboard" in text), board)
     assert len(board["board"]) > 0
-
-
-def test_the_attention_variant_is_used():
-    names = {}
-    exec(snippet("import keras\n"), names)
-    layer = names["CosineAttention"](2)
-    x = np.random.default_rng(0).normal(size=(2, 5, 8)).astype("float32")
-    first, scaled = layer(x), None
-    plain = names["MultiHeadAttention"](2)
-    plain(x)
-    plain.set_weights(layer.get_weights())
-    scaled = plain(x)
-    assert not np.allclose(keras.ops.convert_to_numpy(first), keras.ops.convert_to_numpy(scaled))
 
 
 def test_both_set_up_commands_are_there_and_ci_calls_the_second():
