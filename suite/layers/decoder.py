@@ -20,7 +20,7 @@ class BlockCache(NamedTuple):
 
     Attributes:
         self_attention: a `Cache` of the tokens so far.
-        memory: a `MemoryCache` of the memory, or None.
+        memory: a `MemoryCache` of the memory, or ``()``, which loops of every backend take where they refuse None.
     """
 
     self_attention: Any
@@ -120,7 +120,7 @@ class DecoderBlock(Block):
         """Build the parts for inputs (B, T, D) and a memory (B, S, D_m)."""
         super().build(inputs_shape)
         if self.cross_attention is not None and not self.cross_attention.built:
-            self._check_memory(memory_shape, None)
+            self._check_memory(memory_shape)
             self.cross_attention.build(inputs_shape, memory_shape)
 
     def call(
@@ -136,7 +136,7 @@ class DecoderBlock(Block):
         cache: BlockCache | None = None,
         training: bool | None = None,
     ) -> Any:
-        kept, held = (None, None) if cache is None else cache
+        kept, held = (None, ()) if cache is None else cache
         self._check_memory(memory, held)
         wanted = given(mask=mask, pair_mask=pair_mask, bias=bias, positions=positions)
         read = given(mask=mask, cache=held) if held else given(mask=mask, key=memory, key_mask=memory_mask)
@@ -176,13 +176,13 @@ class DecoderBlock(Block):
         """
         kept = self.attention.make_cache(batch, length, **({"rolling": True} if rolling else {}))
         if memory is None:
-            return BlockCache(kept, None)
-        self._check_memory(memory, None)
+            return BlockCache(kept, ())
+        self._check_memory(memory)
         return BlockCache(kept, self.cross_attention.memory_cache(memory, mask=memory_mask))
 
-    def _check_memory(self, memory: Any, held: MemoryCache | None) -> None:
+    def _check_memory(self, memory: Any, held: MemoryCache | tuple[()] = ()) -> None:
         wanted = 0 if self.cross_attention is None else 1
-        came = [name for name, value in (("an argument", memory), ("a cache", held)) if value is not None]
+        came = (["an argument"] if memory is not None else []) + (["a cache"] if held else [])
         if len(came) != wanted:
             raise ValueError(
                 f"{type(self).__name__} expects one memory where it has a cross_attention, and none where not. "

@@ -28,7 +28,7 @@ class Recompute(keras.layers.Layer):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(autocast=False, dtype="float32", **kwargs)
         self.supports_masking = True
 
     def call(self, inputs: Any, *, layer: keras.layers.Layer, tensors: dict[str, Any], options: dict[str, Any]) -> Any:

@@ -10,6 +10,8 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 import keras
 from keras import ops
 
+from suite.layers.clone import clone, recipe
+
 Norm: TypeAlias = str | Any  # a name, or a layer that is a prototype
 Placement: TypeAlias = Literal["pre", "post", "sandwich"]
 
@@ -23,7 +25,7 @@ def normalization(norm: Norm, *, dtype: Any, name: str) -> keras.layers.Layer:
     one is needed.
     """
     if isinstance(norm, keras.layers.Layer):
-        layer = type(norm).from_config({**norm.get_config(), "name": name})
+        layer = clone(norm, name=name)
     elif norm in _NORMS:
         layer = _NORMS[norm](epsilon=1e-6, dtype=dtype, name=name)
     else:
@@ -102,7 +104,7 @@ class Residual(keras.layers.Layer):
         policy = self.dtype_policy
         self.placement = placement
         self.layer_scale = layer_scale
-        self._prototype = keras.saving.serialize_keras_object(norm) if isinstance(norm, keras.layers.Layer) else norm
+        self._norm = recipe(norm)
         self.norm = normalization(norm, dtype=policy, name="norm")
         self.outer_norm = normalization(norm, dtype=policy, name="outer_norm") if placement == "sandwich" else None
         self.dropout = keras.layers.Dropout(dropout, dtype=policy, name="dropout")
@@ -137,7 +139,7 @@ class Residual(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "norm": self._prototype,
+            "norm": self._norm,
             "placement": self.placement,
             "dropout": self.dropout.rate,
             "drop_path": self.drop_path.rate,

@@ -12,6 +12,7 @@ from keras import ops
 
 from suite.layers.arguments import check_sizes
 from suite.layers.blocks import Block, given
+from suite.layers.clone import clone, recipe
 from suite.layers.decoder import BlockCache
 from suite.layers.positions import Position
 from suite.layers.remat import Recompute
@@ -35,16 +36,18 @@ class Stack(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         check_sizes(self, depth=depth)
+        if not 0 <= drop_path < 1:
+            raise ValueError(
+                f"{type(self).__name__} expects drop_path from 0 to below 1. Received: drop_path={drop_path}"
+            )
         self.depth = depth
         self.remat = remat
         self.drop_path = drop_path
         self.position = position
         self.input_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.recompute = Recompute(name="recompute")
-        self._block = keras.saving.serialize_keras_object(block)
+        self._block, self._final_norm = recipe(block), recipe(final_norm)
         self.blocks = [self._clone(block, number) for number in range(1, depth + 1)]
-        is_layer = isinstance(final_norm, keras.layers.Layer)
-        self._final_norm = keras.saving.serialize_keras_object(final_norm) if is_layer else final_norm
         self.final_norm = self._last(block, final_norm)
         self.supports_masking = True
 
@@ -64,7 +67,7 @@ class Stack(keras.layers.Layer):
             x = self.position.embed(x, start + ops.arange(ops.shape(x)[1]) if positions is None else positions)
         return self.input_dropout(x, training=training)
 
-    def run(self, block: Block, x: Any, tensors: dict[str, Any], *, training: bool | None, **options: Any) -> Any:
+    def run(self, block: Block, x: Any, tensors: dict[str, Any], *, training: bool | None, **options: bool) -> Any:
         """One block; with `remat`, in training, what it computes on the way is computed again for the gradient."""
         if self.remat and training:
             return self.recompute(x, layer=block, tensors=given(**tensors), options={"training": True, **options})
@@ -75,18 +78,16 @@ class Stack(keras.layers.Layer):
         return x if self.final_norm is None else self.final_norm(x)
 
     def _clone(self, block: Block, number: int) -> Any:
-        config = {**block.get_config(), "name": f"block_{number}"}
-        if self.drop_path:
-            config["drop_path"] = self.drop_path * number / self.depth
-        clone = type(block).from_config(config)
+        rate = {"drop_path": self.drop_path * number / self.depth} if self.drop_path else {}
+        new: Any = clone(block, name=f"block_{number}", **rate)
         if self.position is not None and self.position.in_attention:
-            if clone.attention.position is not None:
+            if new.attention.position is not None:
                 raise ValueError(
                     f"{type(self).__name__} expects a position of its own or one in the block's attention, not both. "
-                    f"Received: position={self.position}, attention.position={clone.attention.position}"
+                    f"Received: position={self.position}, attention.position={new.attention.position}"
                 )
-            clone.attention.position = self.position  # one scheme, and one table, for the whole stack
-        return clone
+            new.attention.position = self.position  # one scheme, and one table, for the whole stack
+        return new
 
     def _last(self, block: Block, final_norm: Norm | None) -> keras.layers.Layer | None:
         if final_norm == "auto":
@@ -220,15 +221,15 @@ class Decoder(Stack):
     Example:
 
     >>> import numpy as np
-    >>> from suite.layers.decoder import DecoderBlock
-    >>> from suite.layers.rotary import Rotary
+    >>> from keras import ops
+    >>> from suite.layers import DecoderBlock, Rotary
     >>> decoder = Decoder(2, DecoderBlock(2, feed_forward=16), position=Rotary())
     >>> x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype("float32")
-    >>> whole = np.asarray(decoder(x))
+    >>> whole = decoder(x)
     >>> cache = decoder.make_cache(2, 3)
     >>> first, cache = decoder(x[:, :2], cache=cache)
     >>> last, cache = decoder(x[:, 2:], cache=cache)
-    >>> bool(np.allclose(np.asarray(last), whole[:, 2:], atol=1e-5))
+    >>> bool(ops.max(ops.abs(last - whole[:, 2:])) < 1e-5)
     True
 
     Reference: see `Encoder`.
@@ -263,7 +264,7 @@ class Decoder(Stack):
             return self.leave(x)
         kept = []
         for block, held in zip(self.blocks, cache, strict=True):
-            x, held = self.run(block, x, tensors, cache=held, training=training)  # (B, T, D)
+            x, held = block(x, cache=held, training=training, **given(**tensors))  # (B, T, D)
             kept.append(held)
         return self.leave(x), tuple(kept)
 
