@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,9 +53,11 @@ def run(
     try:
         devices = {name: worker.call("device") for name, worker in workers.items()}
         described = machine(devices[peers[0]], threads)
-        workers = {name: worker for name, worker in workers.items() if devices[name] == devices[peers[0]]}
-        peaks = {name: worker.call("peak", precision, 256 if quick else 4096) for name, worker in workers.items()}
-        rows = [row for case in cases for row in _measure(case, workers, peaks, repeats)]
+        compared = {name: worker for name, worker in workers.items() if devices[name] == devices[peers[0]]}
+        if left := devices.keys() - compared.keys():
+            warnings.warn(f"Left out, for they run on {[devices[name] for name in left]}: {sorted(left)}", stacklevel=2)
+        peaks = {name: worker.call("peak", precision, 256 if quick else 4096) for name, worker in compared.items()}
+        rows = [row for case in cases for row in _measure(case, compared, peaks, repeats)]
     finally:
         for worker in workers.values():
             worker.close()

@@ -25,7 +25,7 @@ class TorchPeer(Peer):
     """
 
     def __init__(self, name: str) -> None:
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
         self.compiled = name == "torch_compile"
         self.place = "cuda" if torch.cuda.is_available() else "cpu"
 

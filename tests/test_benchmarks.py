@@ -64,7 +64,6 @@ class Here:
 def test_every_case_has_a_row_for_each_peer(monkeypatch):
     monkeypatch.setattr(encoder_block, "Worker", Here)
     monkeypatch.setattr(encoder_block, "PASSES", ((True, 0.1),))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     rows = pd.DataFrame(encoder_block.run(backend="here", quick=True, repeats=1, peers=("suite", "torch")))
     assert len(rows) == 4
     assert list(rows["peer"][:2]) == ["suite", "torch"]
@@ -72,6 +71,15 @@ def test_every_case_has_a_row_for_each_peer(monkeypatch):
     assert rows["deviation"].max() < 1e-5
     assert (rows[["median_ms", "ratio", "paired_ratio", "utilization"]] > 0).all(axis=None)
     assert rows[["hardware", "keras_version", "torch_version"]].notna().all(axis=None)
+
+
+def test_a_peer_on_another_device_is_left_out_aloud(monkeypatch):
+    monkeypatch.setattr(encoder_block, "Worker", Here)
+    monkeypatch.setattr(encoder_block, "PASSES", ((False, 0.0),))
+    monkeypatch.setattr(importlib.import_module("benchmarks.torch_peer").TorchPeer, "device", lambda self: "elsewhere")
+    with pytest.warns(UserWarning, match=r"elsewhere.*torch"):
+        rows = encoder_block.run(backend="here", quick=True, repeats=1, peers=("suite", "torch"))
+    assert {row["peer"] for row in rows} == {"suite"}
 
 
 def test_long_attention_reports_memory_and_agrees(monkeypatch):
