@@ -5,7 +5,6 @@ Shapes: B batch, T length, S slots of the cache.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,7 +82,7 @@ def _schemes(subject: Subject) -> Iterator[layers.Position]:
 def _ways(subject: Subject, *, rolls: bool) -> Iterator[tuple[str, Arguments, tuple[int, ...]]]:
     """Label, arguments, and the sizes of the steps."""
     random = np.random.default_rng(8)
-    plain = {name: kind.draw(random, B, LENGTH) for name, (kind, _) in subject.kinds.items()}
+    plain = _plain(subject)
     causal = {"causal": True} if subject.takes("causal") else {}
     left, right = (inputs.real_positions(B, LENGTH, side)[-1] for side in ("left", "right"))
     mask = np.stack([left, right, np.ones(LENGTH, bool)])
@@ -91,24 +90,33 @@ def _ways(subject: Subject, *, rolls: bool) -> Iterator[tuple[str, Arguments, tu
     pairs = random.random((B, LENGTH, LENGTH)) < 0.7
     count = np.arange(LENGTH)
     places = np.stack([count + 11, count, count + 3 if rolls else count % 3]).astype("int32")
-    options = {"": {}, " positions": {"positions": places}} if subject.takes("positions") else {"": {}}
+    options = {"": {}, " positions": {"positions": places}} if "positions" in subject.settings else {"": {}}
     for what, option in options.items():
         yield f"causal{what}", plain | causal | option, (1, 2, LENGTH)
         if padded:
             yield f"causal mask{what}", plain | causal | option | padded, (1, 2, LENGTH)
-        if subject.takes("pair_mask") and not rolls:
+        if "pair mask" in subject.settings and not rolls:
             yield f"causal pair_mask{what}", plain | causal | option | {"pair_mask": pairs}, (2,)
         if causal:
             yield f"mask{what}", plain | option | padded, (2,)
+
+
+def _plain(subject: Subject) -> Arguments:
+    """The required inputs: those that are fed in steps of the length T, others of their own."""
+    random = np.random.default_rng(8)
+    kinds = subject.kinds.items()
+    return {name: kind.draw(random, B, LENGTH if size == subject.length else size) for name, (kind, size) in kinds}
 
 
 def _in_steps(
     subject: Subject, layer: keras.layers.Layer, given: Arguments, cache: Any, size: int
 ) -> tuple[list[np.ndarray], int]:
     """The outputs of a sequence fed in steps, and where they start: without `causal`, only the last step's count."""
+    aligned = [name for name, (_, length) in subject.kinds.items() if length == subject.length]
+    moving = (*aligned, "mask", "positions", "pair_mask")
     outputs, starts = [], range(0, LENGTH, size)
     for start in starts:
-        step = {k: v[:, start : start + size] if isinstance(v, np.ndarray) else v for k, v in given.items()}
+        step = {k: v[:, start : start + size] if k in moving else v for k, v in given.items()}
         output, cache = apply(layer, step, cache=cache, training=False)
         outputs += flat(output)
     if subject.takes("causal") and not given.get("causal"):
@@ -119,12 +127,12 @@ def _in_steps(
 def _with_memory(subject: Subject, found: Measured) -> None:
     """A memory, projected once, gives what it gives in every step."""
     layer = subject.layer
-    random, mask = np.random.default_rng(9), inputs.real_positions(B, S)
-    plain = {name: kind.draw(random, B, LENGTH) for name, (kind, _) in subject.kinds.items()}
-    if "memory" in subject.settings and "memory" in inspect.signature(layer.make_cache).parameters:
-        given = plain | {"memory": subject.draw(memory=S)["memory"], "memory_mask": mask}
+    plain, mask = _plain(subject), inputs.real_positions(B, S)
+    reads = "memory" in subject.settings or "memory" in plain
+    if reads and "memory_mask" in subject.masks and {"memory", "memory_mask"} <= set(parameters(layer.make_cache)):
+        given = {"memory": subject.draw(memory=S)["memory"]} | plain | {"memory_mask": mask}
         cache = layer.make_cache(B, LENGTH, memory=given["memory"], memory_mask=mask)
-        got, _ = _in_steps(subject, layer, plain, cache, 2)
+        got, _ = _in_steps(subject, layer, {k: v for k, v in plain.items() if k != "memory"}, cache, 2)
         found.compare("memory", got, subject.call(layer, given))
     if "key mask" in subject.settings and hasattr(layer, "memory_cache"):
         given = plain | {"key": subject.draw(key=S)["key"], "key_mask": mask}

@@ -81,12 +81,12 @@ def first(layer: keras.layers.Layer) -> str:
     return next(iter(signature(layer)))
 
 
-def rounds(layer: keras.layers.Layer, arrays: list[np.ndarray]) -> bool:
+def rounds(layer: keras.layers.Layer, arrays: Mapping[str, np.ndarray]) -> bool:
     """Whether a layer reads whole numbers from fractions, as one that looks tokens up does."""
-    fractions = [0.1 + 0.8 * (np.abs(x) % 1) for x in arrays]
-    outputs = flat(layer(*fractions))
-    same = deviation(outputs, flat(layer(*[np.full_like(x, 0.5) for x in fractions]))) == 0
-    return same and deviation(outputs, flat(layer(*[x + 1 for x in fractions]))) > 0
+    fractions = {name: 0.1 + 0.8 * (np.abs(x) % 1) for name, x in arrays.items()}
+    outputs = flat(apply(layer, fractions))
+    same = deviation(outputs, flat(apply(layer, {name: np.full_like(x, 0.5) for name, x in fractions.items()}))) == 0
+    return same and deviation(outputs, flat(apply(layer, {name: x + 1 for name, x in fractions.items()}))) > 0
 
 
 def parameters(found: Any) -> dict[str, inspect.Parameter]:
@@ -95,6 +95,20 @@ def parameters(found: Any) -> dict[str, inspect.Parameter]:
     function: Any = inspect.getattr_static(found, "__init__") if isinstance(found, type) else found
     own = inspect.signature(function).parameters
     return {name: p for name, p in own.items() if p.kind in kinds and name != "self"}
+
+
+def arguments_of(cls: type) -> set[str]:
+    """The names of all constructor arguments, those included that reach a base class by `**kwargs`."""
+    names: set[str] = set()
+    for base in cls.__mro__:
+        if "__init__" in vars(base):
+            names |= set(parameters(base))
+            kinds = {parameter.kind for parameter in inspect.signature(vars(base)["__init__"]).parameters.values()}
+            if inspect.Parameter.VAR_KEYWORD not in kinds:
+                break
+        if base is keras.layers.Layer:
+            break
+    return names | {"name", "dtype", "trainable"}
 
 
 @contextlib.contextmanager

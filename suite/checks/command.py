@@ -14,7 +14,7 @@ from rich.table import Table
 
 from suite import report
 from suite.checks import PROBES, Outcome, Subject
-from suite.checks.calling import copy_of, message, parameters
+from suite.checks.calling import arguments_of, copy_of, message, parameters
 from suite.errors import InputError, did_you_mean
 from suite.layers import Position
 from suite.target import Target
@@ -85,11 +85,7 @@ def make_subject(target: Target, arguments: Mapping[str, Any], **options: Any) -
 
 def _check_arguments(target: Target, found: Any, arguments: Mapping[str, Any]) -> None:
     own = parameters(found)
-    known = set(own)
-    if isinstance(found, type):
-        known |= {"name", "dtype", "trainable"}
-        ours = [cls for cls in found.__mro__ if cls.__module__.split(".")[0] != "keras"]
-        known |= {name for cls in ours for name in parameters(cls)}  # what a subclass hands on by **kwargs
+    known = arguments_of(found) if isinstance(found, type) else set(own)
     for name in arguments:
         if name not in known:
             raise InputError(f"--set {name}: {target.name} has no such argument; {did_you_mean(name, known)}")

@@ -28,11 +28,13 @@ class Kind:
         name: what it is called in messages and by `--input`.
         draw: (generator, batch, length) -> an array.
         has_length: whether its second axis is one of positions.
+        whole: whether it consists of integers.
     """
 
     name: str
     draw: Callable[[np.random.Generator, int, int], np.ndarray]
     has_length: bool = True
+    whole: bool = False
 
     def other(self, array: np.ndarray, where: np.ndarray, *, seed: int = 1) -> np.ndarray:
         """The array with other content where a boolean array, of as many axes as it likes, is True."""
@@ -60,7 +62,12 @@ def numbers(name: str, below: int, *shape: int) -> Kind:
     def draw(random: np.random.Generator, batch: int, length: int) -> np.ndarray:
         return random.integers(1, below, size=(batch, length, *shape)).astype("int32")
 
-    return Kind(name, draw)
+    return Kind(name, draw, whole=True)
+
+
+def second_kind(main: Kind) -> Kind:
+    """The kind of keys and of a memory: like the main input, or sequences where that is one of numbered tokens."""
+    return normal("sequence", WIDTHS[0]) if main.whole else main
 
 
 def like(array: np.ndarray) -> Kind:

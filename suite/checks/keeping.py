@@ -161,7 +161,7 @@ def _use(subject: Subject, layer: keras.layers.Layer, weight: Any) -> str:
     before = [subject.call(layer, given) for given in subject.settings.values()]
     weight.assign(weight + keras.random.normal(weight.shape, seed=7))
     after = [subject.call(layer, given) for given in subject.settings.values()]
-    used = any(deviation(a, b) > TOLERANCE["float32"] for a, b in zip(after, before, strict=True))
+    used = any(deviation(a, b) > 100 * TOLERANCE["float32"] for a, b in zip(after, before, strict=True))
     return "although outputs depend on it" if used else "and no output depends on it"
 
 
@@ -198,7 +198,7 @@ def _others(value: Any) -> list[Any]:
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, int):
-        return [2 * value, value + 2, value + 1, 2]
+        return [other for other in (2 * value, value + 2, value + 1, 2) if other != value]
     if isinstance(value, float):
         return [value + 0.125, value / 2]
     return [2, 0.5, True] if value is None else []

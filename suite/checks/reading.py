@@ -26,7 +26,10 @@ def causal(subject: Subject) -> Measured:
     claimed = subject.causal
     if claimed is None:
         raise NotApplicableError("it has no argument `causal`, and nobody claims that it is")
-    moving, length = _in_step(subject)
+    in_step = _in_step(subject)
+    if in_step is None:
+        raise NotApplicableError("it gives one vector for a whole sequence")
+    moving, length = in_step
     found = Measured()
     for version, layer, training in _versions(subject):
         found.tried.append(version)
@@ -108,6 +111,11 @@ def batch(subject: Subject) -> Measured:
     return found
 
 
+def _masks(subject: Subject) -> dict[str, list[str]]:
+    """The masks of inputs that it does not refuse."""
+    return {k: of for k, of in subject.masks.items() if of[0] in subject.kinds or f"{of[0]} mask" in subject.settings}
+
+
 def _versions(subject: Subject) -> Iterator[tuple[str, keras.layers.Layer, bool]]:
     """The subject in inference and in training, with dropout where its constructor knows it."""
     yield "in inference", subject.layer, False
@@ -117,16 +125,19 @@ def _versions(subject: Subject) -> Iterator[tuple[str, keras.layers.Layer, bool]
     yield label, layer, True
 
 
-def _in_step(subject: Subject) -> tuple[list[str], int]:
-    """The inputs with a position for each of the output's, and their length."""
+def _in_step(subject: Subject) -> tuple[list[str], int] | None:
+    """The inputs with a position for each of the output's, and their length; None where it gives one vector a row."""
     output = subject.call(subject.layer, subject.draw())[0]
-    if output.ndim > 1:
-        length = output.shape[1]
-        names = [name for name, (kind, size) in subject.kinds.items() if kind.has_length and size == length]
-        names = [name for name in names if subject.kinds[name][0].name != "mask"]
-        if names and output.ndim > 2:
-            return names, length
-    raise NotApplicableError(f"its output of shape {('B', *output.shape[1:])} has no position for each of its input's")
+    if output.ndim == 2:
+        return None
+    alike = [
+        name
+        for name, (kind, length) in subject.kinds.items()
+        if kind.has_length and kind.name != "mask" and length == output.shape[1]
+    ]
+    if output.ndim < 2 or not alike:
+        raise NotApplicableError(f"its output of shape {('B', *output.shape[1:])} has other positions than its input")
+    return alike, output.shape[1]
 
 
 def _replaced(subject: Subject, given: Arguments, names: list[str], where: np.ndarray) -> Arguments:
@@ -141,8 +152,9 @@ def _kept(outputs: list[np.ndarray], keep: np.ndarray) -> list[np.ndarray]:
 
 def _padded(subject: Subject) -> Iterator[tuple[str, Arguments, Arguments, np.ndarray]]:
     """Label, arguments, the same with other content where it must not be read, and the positions (B, T) to compare."""
+    _in_step(subject)
     options: list[Arguments] = [{}, {"causal": True}] if "causal" in subject.settings else [{}]
-    for name, of in subject.masks.items():
+    for name, of in _masks(subject).items():
         plain = subject.draw(**({} if of[0] in subject.kinds else {of[0]: S}))
         for side in ("right", "left", "middle"):
             mask = inputs.real_positions(B, plain[of[0]].shape[1], side)
@@ -162,7 +174,7 @@ def _padded(subject: Subject) -> Iterator[tuple[str, Arguments, Arguments, np.nd
 
 def _closed(subject: Subject) -> Iterator[tuple[str, Arguments, Arguments, Any]]:
     """Label, arguments that close rows, the same with other content, and a function that takes the closed rows out."""
-    length = subject.kinds[subject.main][1]
+    in_step, length = _in_step(subject) or ([subject.main], subject.kinds[subject.main][1])
     plain, own = subject.draw(length), np.eye(length, dtype=bool)  # row i of the batch is about position i
 
     def diagonal(outputs: list[np.ndarray]) -> list[np.ndarray]:
@@ -170,9 +182,9 @@ def _closed(subject: Subject) -> Iterator[tuple[str, Arguments, Arguments, Any]]
 
     if "pair mask" in subject.settings:
         given = plain | {"pair_mask": ~own[:, :, None] & np.ones((length, length, length), bool)}
-        yield "pair_mask", given, _replaced(subject, given, [subject.main], ~own), diagonal
-    for name, of in subject.masks.items():
-        if of[0] == subject.main:
+        yield "pair_mask", given, _replaced(subject, given, in_step, ~own), diagonal
+    for name, of in _masks(subject).items():
+        if of[0] in in_step:
             given = plain | {name: np.zeros((length, length), bool)}
             yield name, given, _replaced(subject, given, of, ~own), diagonal
         else:

@@ -6,7 +6,7 @@ Shapes: B batch, T length, S length of keys and of a memory, H heads.
 from __future__ import annotations
 
 import functools
-import inspect
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -17,6 +17,7 @@ from keras import ops, tree
 from suite.checks import inputs
 from suite.checks.calling import (
     apply,
+    arguments_of,
     copy_of,
     first,
     flat,
@@ -27,7 +28,7 @@ from suite.checks.calling import (
     same_dropout,
     signature,
 )
-from suite.checks.inputs import B, Kind, S, T
+from suite.checks.inputs import B, Kind, S, T, second_kind
 from suite.errors import InputError, did_you_mean
 
 Arguments = dict[str, Any]
@@ -123,19 +124,20 @@ class Subject:
             if self._kind not in names:
                 raise InputError(f"unknown kind of input {self._kind!r}; {did_you_mean(self._kind, names)}")
             candidates = [kind for kind in candidates if kind.name == self._kind]
+        optional = [[], ["memory"]] if "memory" in signature(layer) else [[]]  # a decoder may insist on one
         errors: dict[str, str] = {}
-        for kind in candidates:
-            for length in (S, T) if len(required) > 1 else (T,):  # of all inputs but the first
-                lengths = [T, *[length] * (len(required) - 1)]
-                random = np.random.default_rng(0)
-                arrays = [kind.draw(random, B, length) for length in lengths]
-                try:
-                    fresh = self.make()
-                    fresh(*arrays)
-                    if self._kind or arrays[0].dtype.kind != "f" or not rounds(fresh, arrays):
-                        return dict(zip(required, [(kind, length) for length in lengths], strict=True))
-                except Exception as error:  # a layer may raise anything where it is given what it does not take
-                    errors.setdefault(kind.name, f"{type(error).__name__}: {message(error)}")
+        for kind, more, length in itertools.product(candidates, optional, (S, T)):  # the length of all but the first
+            kinds = {name: (kind, T if name == required[0] else length) for name in required}
+            kinds |= {name: (second_kind(kind), S) for name in more}
+            random = np.random.default_rng(0)
+            arrays = {name: kind.draw(random, B, length) for name, (kind, length) in kinds.items()}
+            try:
+                fresh = self.make()
+                apply(fresh, arrays)
+                if self._kind or kind.whole or not rounds(fresh, arrays):
+                    return kinds
+            except Exception as error:  # a layer may raise anything where it is given what it does not take
+                errors.setdefault(kind.name, f"{type(error).__name__}: {message(error)}")
         tried = "".join(f"\n  {name}: {what}" for name, what in errors.items())
         raise InputError(f"{self.name} takes none of the known kinds of input; name one by --input or --width.{tried}")
 
@@ -145,7 +147,7 @@ class Subject:
 
     def accepts(self, name: str) -> bool:
         """Whether its constructor has an argument of this name."""
-        return name in inspect.signature(type(self.layer).__init__).parameters
+        return name in arguments_of(type(self.layer))
 
     @functools.cached_property
     def functional(self) -> bool:
@@ -177,8 +179,10 @@ class Subject:
         return {"mask": [self.main, *aligned]} | own
 
     def kind(self, name: str) -> Kind:
-        """The kind of an input, required or not."""
-        return self.kinds[name if name in self.kinds else self.main][0]
+        """The kind of an input, required or not: keys and a memory are sequences as wide as the main one."""
+        if name in self.kinds:
+            return self.kinds[name][0]
+        return second_kind(self.kinds[self.main][0])
 
     def draw(self, batch: int = B, *, seed: int = 0, **extra: int) -> Arguments:
         """Random required inputs; `extra` names optional ones with their lengths."""
@@ -239,8 +243,8 @@ class Subject:
                 plain | {"bias": np.random.default_rng(3).normal(size=(B, 1, length, length)).astype("float32")},
             )
         if self.takes("positions"):
-            packed = np.stack([np.arange(length) % (length - row) for row in range(B)]).astype("int32")
-            yield "positions", plain | {"positions": packed}
+            rising = np.stack([row + (row + 1) * np.arange(length) for row in range(B)]).astype("int32")
+            yield "positions", plain | {"positions": rising}
         for name in SECOND:
             if name not in self.kinds and self.takes(name):
                 second = plain | {name: self.draw(seed=4, **{name: S})[name]}

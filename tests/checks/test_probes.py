@@ -11,6 +11,7 @@ import pytest
 from keras import ops
 
 from suite import checks, layers
+from suite.layers.decoder import DecoderBlock
 
 PROBES = {probe.name: probe for probe in checks.PROBES}
 register = keras.saving.register_keras_serializable(package="planted")
@@ -262,6 +263,18 @@ def test_a_functional_model_is_fed_by_its_inputs(leak):
     names = ("padding", "batch", "shapes", "saving", "compiled")
     outcomes = checks.check(functional(leak), probes=[PROBES[name] for name in names])
     assert [o.name for o in outcomes if o.status != "passed"] == (["padding"] if leak else [])
+
+
+def test_a_decoder_that_insists_on_a_memory_gets_one():
+    subject = checks.Subject(lambda: DecoderBlock(2, feed_forward=5, cross_attention=2))
+    assert {name: (kind.name, length) for name, (kind, length) in subject.kinds.items()} == {
+        "inputs": ("sequence", 7),
+        "memory": ("sequence", 5),
+    }
+    for name in ("causal", "padding", "cached"):
+        outcome = PROBES[name](subject)
+        assert outcome.status == "passed"
+    assert "memory" in outcome.tried
 
 
 def test_an_example_shows_what_to_feed():
