@@ -6,6 +6,7 @@ Shapes: B batch, T query length, S key length, H heads.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import keras
@@ -60,23 +61,11 @@ class AttentionMask:
 
     def allowed(self) -> Any:
         """Booleans broadcastable to (B, H, T, S), or None where every query reads every key."""
-        parts = []
-        if self.query is not None:
-            parts.append(self.query[:, None, :, None])
-        if self.key is not None:
-            parts.append(self.key[:, None, None, :])
-        if self.pair is not None:
-            parts.append(self.pair[:, None] if len(self.pair.shape) == 3 else self.pair)
-        if self.causal:
-            parts.append(_difference(self.query_order, self.key_order) >= 0)
-        if self.window is not None:
-            parts.append(ops.abs(_difference(self.query_positions, self.key_positions)) < self.window)
-        if self.bias is not None:
-            parts.append(self.bias > _CLOSED)
-        allowed = None
-        for part in parts:
-            allowed = part if allowed is None else ops.logical_and(allowed, part)
-        return allowed
+        keys = self._keys()
+        if self.query is None:
+            return keys
+        real = self.query[:, None, :, None]
+        return real if keys is None else ops.logical_and(real, keys)
 
     def scores_bias(self) -> Any:
         """What is added to the scores: float32, broadcastable to (B, H, T, S); or None."""
@@ -99,11 +88,17 @@ class AttentionMask:
         kernel of its own answers for `allowed` and `scores_bias` itself.
         """
         scores = self._biased(scores)
-        allowed = self.allowed()
-        if allowed is None:
-            return _softmax(scores)
-        weights = _softmax(ops.where(allowed, scores, ops.cast(_CLOSED, scores.dtype)))
-        return ops.where(allowed, weights, ops.zeros_like(weights))
+        keys = self._keys()  # the query's own mask closes whole rows, which is cheaper done afterwards
+        rows = [] if self.query is None else [self.query[:, None, :, None]]
+        if keys is not None:
+            # A sum costs less than a choice, and its gradient nothing; exp makes exactly zero of what it closes.
+            scores = scores + ops.where(keys, ops.cast(0.0, scores.dtype), ops.cast(_CLOSED, scores.dtype))
+            rows.append(ops.any(keys, axis=-1, keepdims=True))
+        weights = _softmax(scores)
+        if not rows:
+            return weights
+        readable = rows[0] if len(rows) == 1 else ops.logical_and(*rows)
+        return weights * ops.cast(readable, weights.dtype)
 
     def block(self, *, queries: tuple[Any, int] | None = None, keys: tuple[Any, int] | None = None) -> AttentionMask:
         """The part that belongs to a rectangle of queries and keys.
@@ -122,6 +117,21 @@ class AttentionMask:
             for field in ("pair", "bias"):
                 changes[field] = _take(changes.get(field, getattr(self, field)), numbers, axis)
         return dataclasses.replace(self, **changes)
+
+    def _keys(self) -> Any:
+        """`allowed` without the query's own mask."""
+        parts = []
+        if self.key is not None:
+            parts.append(self.key[:, None, None, :])
+        if self.pair is not None:
+            parts.append(self.pair[:, None] if len(self.pair.shape) == 3 else self.pair)
+        if self.causal:
+            parts.append(_difference(self.query_order, self.key_order) >= 0)
+        if self.window is not None:
+            parts.append(ops.abs(_difference(self.query_positions, self.key_positions)) < self.window)
+        if self.bias is not None:
+            parts.append(self.bias > _CLOSED)
+        return functools.reduce(ops.logical_and, parts) if parts else None
 
     def _biased(self, scores: Any) -> Any:
         half = keras.backend.standardize_dtype(scores.dtype) == "float16"
