@@ -63,7 +63,7 @@ def _versions(subject: Subject) -> Iterator[tuple[str, keras.layers.Layer]]:
     for label, change in changes.items():
         try:
             yield label, subject.ready(subject.make(**change)) if change else subject.layer
-        except (ValueError, NotImplementedError):  # it has the argument and refuses this value
+        except (TypeError, ValueError, NotImplementedError):  # refused; Keras makes a TypeError of it in from_config
             continue
 
 

@@ -57,10 +57,11 @@ def deviation(got: Iterable[np.ndarray], expected: Iterable[np.ndarray]) -> floa
 
 
 def message(error: Exception) -> str:
-    """The line of an error that says what happened; Keras puts one about the call before it, and colours it."""
+    """The line of an error that says what happened; Keras puts lines about the call before it, and colours them."""
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in str(error).splitlines()]
-    telling = [line for line in lines if line and not line.startswith("Exception encountered when calling")]
-    return next(iter(telling), "")
+    lines = [line for line in lines if line]
+    about = ("Exception encountered when calling", "Could not automatically infer", "Error when deserializing")
+    return next((line for line in lines if not line.startswith(about)), lines[0] if lines else "")
 
 
 def functional(model: keras.Model) -> bool:
