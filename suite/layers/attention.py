@@ -90,6 +90,10 @@ class MultiHeadAttention(keras.layers.Layer):
     with a root mean square in place of the L2 norm, as Dehghani et al. 2023 normalise in front of the product.
     """
 
+    idle_weights = (
+        "key/bias",
+    )  # adds the same to all scores of a query, which the softmax cancels, unless it is turned
+
     def __init__(
         self,
         heads: int,
@@ -183,7 +187,7 @@ class MultiHeadAttention(keras.layers.Layer):
 
         order = ops.arange(ops.shape(query)[1]) + (cache.length if isinstance(cache, Cache) else 0)
         positions = order if positions is None else positions
-        q = self._turn(self._split(self.query_projection(query), self.heads), positions, "query_norm")  # (B, H, T, W)
+        q = self._turn(self._split(self.query_projection, query, self.heads), positions, "query_norm")  # (B, H, T, W)
         if isinstance(cache, MemoryCache):
             seen = cache.seen()
         elif key is None:
@@ -217,7 +221,7 @@ class MultiHeadAttention(keras.layers.Layer):
             weights = self.weigh(q, k, gathered)
         if capturing():
             record(self.path or self.name, weights)
-        output = self.output_projection(self._join(context))  # (B, T, D)
+        output = self._join(context)  # (B, T, D)
         extra = ((weights,) if return_weights else ()) + ((cache,) if cache is not None else ())
         return (output, *extra) if extra else output
 
@@ -278,22 +282,24 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def _see(self, key: Any, value: Any, mask: Any, positions: Any, order: Any) -> Seen:
         kv_heads = self.kv_heads or self.heads
-        k = self._turn(self._split(self.key_projection(key), kv_heads), positions, "key_norm")  # (B, K, S, W)
-        v = self._split(self.value_projection(value), kv_heads)  # (B, K, S, V)
+        k = self._turn(self._split(self.key_projection, key, kv_heads), positions, "key_norm")  # (B, K, S, W)
+        v = self._split(self.value_projection, value, kv_heads)  # (B, K, S, V)
         return Seen(k, v, mask, positions, order)
 
     def _turn(self, x: Any, positions: Any, norm: str) -> Any:
         x = getattr(self, norm)(x) if self.query_key_norm else x
         return x if self.position is None else self.position.rotate(x, positions)
 
-    def _split(self, x: Any, heads: int) -> Any:
+    def _split(self, projection: keras.layers.Dense, x: Any, heads: int) -> Any:
         batch, length, width = ops.shape(x)
-        x = ops.reshape(x, (batch, length, heads, width // heads))  # (B, T, H, W)
+        x = projection(ops.reshape(x, (-1, width)))  # (B T, H W): of two axes, as TensorFlow's fused product wants them
+        x = ops.reshape(x, (batch, length, heads, projection.units // heads))  # (B, T, H, W)
         return ops.transpose(x, (0, 2, 1, 3))  # (B, H, T, W)
 
     def _join(self, x: Any) -> Any:
         batch, heads, length, width = ops.shape(x)
-        return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (batch, length, heads * width))  # (B, T, H * V)
+        x = ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (-1, heads * width))  # (B T, H V)
+        return ops.reshape(self.output_projection(x), (batch, length, self.output_projection.units))  # (B, T, D)
 
     def _dense(self, name: str, width: int, shape: Any) -> keras.layers.Dense:
         layer = keras.layers.Dense(width, use_bias=self.use_bias, dtype=self.dtype_policy, name=name)

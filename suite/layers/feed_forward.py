@@ -99,9 +99,10 @@ class FeedForward(keras.layers.Layer):
         return layer
 
     def call(self, inputs: Any, *, training: bool | None = None) -> Any:
-        hidden = self.inner(inputs)  # (B, T, hidden)
-        hidden = self.activation(self.gate(inputs)) * hidden if self.gated else self.activation(hidden)
-        return self.outer(self.dropout(hidden, training=training))  # (B, T, D)
+        rows = ops.reshape(inputs, (-1, inputs.shape[-1]))  # (B T, D): of two axes, as TensorFlow's fused product wants
+        hidden = self.inner(rows)  # (B T, hidden)
+        hidden = self.activation(self.gate(rows)) * hidden if self.gated else self.activation(hidden)
+        return ops.reshape(self.outer(self.dropout(hidden, training=training)), ops.shape(inputs))  # (B, T, D)
 
     def get_config(self) -> dict[str, Any]:
         return {
