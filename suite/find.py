@@ -83,7 +83,7 @@ def dataset(name: str, *, schema: str) -> ModuleType:
 
 def datasets(schema: str) -> list[str]:
     """The names of the datasets that map what the task maps."""
-    return [name for name in _names(DATASETS) if _import(DATASETS / f"{name}.py").SCHEMA == schema]
+    return [name for name in _names(DATASETS) if load_file(DATASETS / f"{name}.py").SCHEMA == schema]
 
 
 def module_name(name: str) -> str:
@@ -104,14 +104,14 @@ def _load(name: str, folder: Path, kind: str, known: Iterable[str] | None = None
         path = Path(name)
         if not path.is_file():
             raise InputError(f"no {kind} at {name}: no such file")
-        return _import(path)
+        return load_file(path)
     path = folder / f"{name}.py"
     if name not in _names(folder):
         raise InputError(f"unknown {kind} {name!r}; {did_you_mean(name, _names(folder) if known is None else known)}")
-    return _import(path)
+    return load_file(path)
 
 
-def _import(path: Path) -> ModuleType:
+def load_file(path: Path) -> ModuleType:
     """Imports a file by its path, so that one of the same name where the user stands is never taken for it."""
     path = path.resolve()
     inside = path.is_relative_to(SUITE.parent) and path.parent in (TASKS, ARCHITECTURES, DATASETS)

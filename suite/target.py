@@ -40,7 +40,7 @@ class Target(NamedTuple):
         path = Path(self.place).resolve()
         if path.is_relative_to(find.SUITE):  # one of ours, which must not be there twice
             return _import(".".join(path.relative_to(find.SUITE.parent).with_suffix("").parts))
-        return find._import(path)
+        return find.load_file(path)
 
 
 def parse(text: str) -> Target:

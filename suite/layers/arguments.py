@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
 
 def check_sizes(owner: keras.layers.Layer, **sizes: int | None) -> None:
@@ -28,3 +30,13 @@ def check_mask(owner: keras.layers.Layer, name: str, mask: Any, *expected: tuple
         raise ValueError(
             f"{type(owner).__name__} expects {name} to be boolean of shape {shapes}. Received: {dtype} of shape {shape}"
         )
+
+
+def known(x: Any) -> np.ndarray | None:
+    """The numbers in a tensor, or None where it stands for some that a compiled function will see later."""
+    if isinstance(x, keras.KerasTensor):
+        return None
+    try:
+        return np.asarray(ops.convert_to_numpy(x))
+    except (TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError):
+        return None

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import keras
 from keras import ops
+
+from suite.layers.arguments import known
 
 
 class Seen(NamedTuple):
@@ -60,7 +61,8 @@ class Cache(NamedTuple):
     def extend(self, new: Seen, *, window: int | None) -> tuple[Seen, Cache]:
         """T new tokens -> all that they may read, the new cache."""
         slots, tokens = self.key.shape[2], new.key.shape[2]
-        written = _known(self.length) or 0
+        before = known(self.length)
+        written = 0 if before is None else int(before)
         if tokens is not None and written + tokens > slots:
             raise ValueError(
                 f"A cache expects no more tokens than it has slots. "
@@ -165,13 +167,3 @@ def empty_cache(kind: type[Cache], shape: tuple[Any, int, int], *, widths: tuple
 def _write_mask(held: Any, at: Any, new: Any) -> Any:
     """Slices of booleans cannot be updated on every backend."""
     return ops.cast(ops.slice_update(ops.cast(held, "int32"), (0, at), ops.cast(new, "int32")), "bool")
-
-
-def _known(length: Any) -> int | None:
-    """The number in a scalar tensor, or None where it stands for one that a compiled function will see later."""
-    if isinstance(length, keras.KerasTensor):
-        return None
-    try:
-        return int(length)
-    except (TypeError, ValueError, AttributeError, NotImplementedError):
-        return None

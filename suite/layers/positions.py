@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from suite.layers.arguments import known
+
 
 @keras.saving.register_keras_serializable(package="suite")
 class Position(keras.layers.Layer):
@@ -105,24 +107,14 @@ def check_range(owner: keras.layers.Layer, positions: Any, end: int) -> Any:
     Where positions become known only inside a compiled function, nothing can be raised, and what is computed from
     those outside must become NaN.
     """
-    known = _known(positions)
-    if known is not None and known.size and not 0 <= known.min() <= known.max() < end:
+    values = known(positions)
+    if values is not None and values.size and not 0 <= values.min() <= values.max() < end:
         raise ValueError(
             f"{type(owner).__name__} expects positions from 0 to {end - 1}. "
-            f"Received: positions from {known.min()} to {known.max()}"
+            f"Received: positions from {values.min()} to {values.max()}"
         )
     positions = per_row(positions)
     return ops.logical_and(positions >= 0, positions < end)
-
-
-def _known(positions: Any) -> np.ndarray | None:
-    """The numbers in a tensor, or None where it stands for some that a compiled function will see later."""
-    if isinstance(positions, keras.KerasTensor):
-        return None
-    try:
-        return np.asarray(ops.convert_to_numpy(positions))
-    except (TypeError, ValueError, NotImplementedError):
-        return None
 
 
 def frequencies(width: int, wavelength: float, *, endpoint: bool = False) -> np.ndarray:
