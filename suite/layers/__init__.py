@@ -1,49 +1,91 @@
 """Reusable Keras layers, on every backend. Masks are boolean everywhere, True where something may be read."""
 
+from suite.layers.additive import AdditiveAttention
 from suite.layers.alibi import Alibi
 from suite.layers.attention import MultiHeadAttention
-from suite.layers.blocks import Encoder, EncoderBlock
+from suite.layers.blocks import Block, EncoderBlock
 from suite.layers.cache import Cache, MemoryCache, RollingCache
 from suite.layers.capture import capture_attention
+from suite.layers.chunked import ChunkedAttention
+from suite.layers.class_token import ClassToken
 from suite.layers.convolution import ConvolutionBlock
 from suite.layers.convolutional_position import ConvolutionalPosition
+from suite.layers.decoder import BlockCache, DecoderBlock
 from suite.layers.embeddings import CharacterEmbedding, TokenEmbedding
+from suite.layers.encoder_decoder import EncoderDecoder
 from suite.layers.feed_forward import FeedForward
+from suite.layers.frame import ConvolutionalFrames, FrameEmbedding
+from suite.layers.fused import FusedAttention
 from suite.layers.grid import Grid, LearnedGrid, RotaryGrid, SinusoidalGrid
+from suite.layers.language_model import LanguageModel
 from suite.layers.learned import Learned
+from suite.layers.linear import LinearAttention
+from suite.layers.local import LocalAttention
+from suite.layers.log_mel import LogMel
 from suite.layers.mask import AttentionMask
+from suite.layers.patch import ConvolutionalTokenizer, PatchEmbedding
+from suite.layers.pooling import AttentionPooling, FirstPooling, MaxPooling, MeanPooling, Pooling
 from suite.layers.positions import Position
+from suite.layers.relative import RelativeAttention
 from suite.layers.relative_bias import RelativeBias
+from suite.layers.residual import Residual
 from suite.layers.rotary import Rotary
 from suite.layers.rotary_scaling import LinearScaling, Llama3Scaling, NTKScaling, RotaryScaling, YaRNScaling
 from suite.layers.sinusoidal import Sinusoidal
+from suite.layers.stacks import Decoder, Encoder
+from suite.layers.talking_heads import TalkingHeadsAttention
 
 __all__ = [
+    "AdditiveAttention",
     "Alibi",
     "AttentionMask",
+    "AttentionPooling",
+    "Block",
+    "BlockCache",
     "Cache",
     "CharacterEmbedding",
+    "ChunkedAttention",
+    "ClassToken",
     "ConvolutionBlock",
+    "ConvolutionalFrames",
     "ConvolutionalPosition",
+    "ConvolutionalTokenizer",
+    "Decoder",
+    "DecoderBlock",
     "Encoder",
     "EncoderBlock",
+    "EncoderDecoder",
     "FeedForward",
+    "FirstPooling",
+    "FrameEmbedding",
+    "FusedAttention",
     "Grid",
+    "LanguageModel",
     "Learned",
     "LearnedGrid",
+    "LinearAttention",
     "LinearScaling",
     "Llama3Scaling",
+    "LocalAttention",
+    "LogMel",
+    "MaxPooling",
+    "MeanPooling",
     "MemoryCache",
     "MultiHeadAttention",
     "NTKScaling",
+    "PatchEmbedding",
+    "Pooling",
     "Position",
+    "RelativeAttention",
     "RelativeBias",
+    "Residual",
     "RollingCache",
     "Rotary",
     "RotaryGrid",
     "RotaryScaling",
     "Sinusoidal",
     "SinusoidalGrid",
+    "TalkingHeadsAttention",
     "TokenEmbedding",
     "YaRNScaling",
     "capture_attention",

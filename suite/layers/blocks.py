@@ -89,7 +89,7 @@ class Block(keras.layers.Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         parts = [k for k in ("attention", "cross_attention", "feed_forward", "norm") if k in config]
-        made = {k: keras.saving.deserialize_keras_object(config[k]) for k in parts}
+        made: dict[str, Any] = {k: keras.saving.deserialize_keras_object(config[k]) for k in parts}
         return super().from_config({**config, **made})
 
 
@@ -164,6 +164,3 @@ class EncoderBlock(Block):
 def given(**arguments: Any) -> dict[str, Any]:
     """Those that are not None, so that an injected part need not know an argument that nobody uses."""
     return {k: v for k, v in arguments.items() if v is not None}
-
-
-from suite.layers.stacks import Encoder  # noqa: E402, F401  until the package imports it from there

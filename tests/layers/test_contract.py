@@ -18,12 +18,17 @@ SEQUENCE = {
     "convolution": lambda **k: layers.ConvolutionBlock(3, **k),
     "convolution_dilated": lambda **k: layers.ConvolutionBlock(5, dilation=3, **k),
     "convolutional_position": lambda **k: layers.ConvolutionalPosition(window=3, **k),
-    "encoder": lambda **k: layers.Encoder(2, heads=2, feed_forward=13, position=layers.RelativeBias(), **k),
+    "encoder": lambda **k: layers.Encoder(
+        2,
+        layers.EncoderBlock(2, feed_forward=13, dtype=k.get("dtype")),
+        position=layers.RelativeBias(dtype=k.get("dtype")),
+        **k,
+    ),
     "encoder_block": lambda **k: layers.EncoderBlock(2, feed_forward=13, **k),
     "encoder_block_injected": lambda **k: layers.EncoderBlock(
         layers.MultiHeadAttention(3, head_width=10, position=layers.Rotary()),
         feed_forward=layers.FeedForward(13, activation="gelu"),
-        norm="post",
+        placement="post",
         **k,
     ),
     "feed_forward": lambda **k: layers.FeedForward(13, **k),
@@ -108,47 +113,116 @@ def test_the_configuration_makes_the_layer_again(name):
     assert again.dtype_policy.name == "mixed_bfloat16"
 
 
-# Every argument of every constructor, none at its default.
-ARGUMENTS = {
-    layers.CharacterEmbedding: {"vocabulary": 17, "width": 5, "character_width": 7, "window": 5},
-    layers.ConvolutionBlock: {"kernel": 5, "dilation": 2, "dropout": 0.1},
-    layers.ConvolutionalPosition: {"window": 3},
-    layers.Encoder: {"depth": 2, "heads": 3, "feed_forward": 5, "dropout": 0.1, "norm": "post", "position": ...},
-    layers.EncoderBlock: {"attention": ..., "feed_forward": ..., "dropout": 0.1, "norm": "post"},
-    layers.FeedForward: {"hidden": 7, "activation": "gelu", "dropout": 0.1},
-    layers.MultiHeadAttention: {
-        "heads": 6,
-        "kv_heads": 3,
-        "head_width": 5,
-        "value_width": 7,
-        "dropout": 0.1,
-        "use_bias": False,
-        "query_key_norm": True,
-        "scale": 0.5,
-        "soft_cap": 30.0,
-        "window": 11,
-        "position": ...,
-    },
-    layers.RelativeBias: {"buckets": 8, "max_distance": 16},
-    layers.Rotary: {"wavelength": 99.0},
-    layers.Sinusoidal: {"wavelength": 99.0},
-    layers.TokenEmbedding: {"vocabulary": 17, "width": 5, "token_dropout": 0.1},
+# Every argument of every constructor, none at its default; those of positions are in their own tests.
+BLOCK = {
+    "attention": ...,
+    "feed_forward": ...,
+    "dropout": 0.1,
+    "norm": ...,
+    "placement": "sandwich",
+    "parallel": True,
+    "layer_scale": 0.5,
+    "drop_path": 0.1,
 }
+STACK = {
+    "depth": 2,
+    "block": ...,
+    "position": ...,
+    "dropout": 0.1,
+    "final_norm": "rms",
+    "remat": True,
+    "drop_path": 0.1,
+}
+ATTENTION = {
+    "heads": 6,
+    "kv_heads": 3,
+    "head_width": 5,
+    "value_width": 7,
+    "dropout": 0.1,
+    "use_bias": False,
+    "query_key_norm": True,
+    "scale": 0.5,
+    "soft_cap": 30.0,
+    "window": 11,
+    "position": ...,
+}
+PLAIN_SCORES = {k: v for k, v in ATTENTION.items() if k not in ("soft_cap", "window", "position", "scale")}
+ARGUMENTS = {
+    layers.AdditiveAttention: ATTENTION,
+    layers.AttentionPooling: {"hidden": 7},
+    layers.CharacterEmbedding: {"vocabulary": 17, "width": 5, "character_width": 7, "window": 5},
+    layers.ChunkedAttention: {**ATTENTION, "chunk": 13},
+    layers.ClassToken: {},
+    layers.ConvolutionBlock: {"kernel": 5, "dilation": 2, "dropout": 0.1},
+    layers.ConvolutionalFrames: {"width": 5, "activation": "relu"},
+    layers.ConvolutionalPosition: {"window": 3},
+    layers.ConvolutionalTokenizer: {"width": 5, "depth": 2, "channels": 7, "kernel": 5, "stride": 2},
+    layers.Decoder: STACK,
+    layers.DecoderBlock: {**BLOCK, "cross_attention": ...},
+    layers.Encoder: STACK,
+    layers.EncoderBlock: BLOCK,
+    layers.EncoderDecoder: {"embedding": ..., "encoder": ..., "decoder": ..., "tie": False, "source_embedding": ...},
+    layers.FeedForward: {"hidden": 7, "activation": "gelu", "gated": True, "use_bias": False, "dropout": 0.1},
+    layers.FirstPooling: {},
+    layers.FrameEmbedding: {"width": 5, "features": ...},
+    layers.FusedAttention: {**ATTENTION, "flash": False},
+    layers.LanguageModel: {"embedding": ..., "decoder": ..., "tie": False},
+    layers.LinearAttention: {**PLAIN_SCORES, "feature_map": "relu"},
+    layers.LocalAttention: ATTENTION,
+    layers.LogMel: {
+        "mels": 7,
+        "rate": 8000,
+        "window": 200,
+        "stride": 80,
+        "low": 20.0,
+        "high": 3000.0,
+        "normalize": False,
+    },
+    layers.MaxPooling: {},
+    layers.MeanPooling: {},
+    layers.MultiHeadAttention: ATTENTION,
+    layers.PatchEmbedding: {"width": 5, "patch": (2, 3), "pad": True, "use_bias": False},
+    layers.RelativeAttention: {**ATTENTION, "project": False},
+    layers.Residual: {"norm": ..., "placement": "post", "dropout": 0.1, "drop_path": 0.1, "layer_scale": 0.5},
+    layers.TalkingHeadsAttention: ATTENTION,
+    layers.TokenEmbedding: {"vocabulary": 17, "width": 5, "token_dropout": 0.1, "scale": True},
+}
+ABSTRACT = {layers.Block, layers.Pooling}
 NESTED = {
     "attention": lambda: layers.MultiHeadAttention(7),
+    "block": lambda: layers.DecoderBlock(7, feed_forward=11),
+    "cross_attention": lambda: layers.MultiHeadAttention(5),
+    "decoder": lambda: layers.Decoder(2, layers.DecoderBlock(7, feed_forward=11, cross_attention=3)),
+    "embedding": lambda: layers.TokenEmbedding(11, width=7),
+    "encoder": lambda: layers.Encoder(2, layers.EncoderBlock(7, feed_forward=11)),
+    "features": lambda: layers.LogMel(7),
     "feed_forward": lambda: layers.FeedForward(11),
+    "norm": lambda: keras.layers.LayerNormalization(epsilon=1e-3),
     "position": lambda: layers.Rotary(wavelength=99.0),
+    "source_embedding": lambda: layers.PatchEmbedding(7),
 }
 
 
 @pytest.mark.parametrize("cls", ARGUMENTS, ids=lambda cls: cls.__name__)
 def test_the_configuration_holds_every_argument(cls):
     given = {k: NESTED[k]() if v is ... else v for k, v in ARGUMENTS[cls].items()}
-    assert set(given) == set(inspect.signature(cls.__init__).parameters) - {"self", "kwargs"}
+    own = set().union(
+        *(inspect.signature(c.__init__).parameters for c in cls.__mro__ if c.__module__.startswith("suite"))
+    )
+    expected = own - {"self", "kwargs", "args"} - set(inspect.signature(keras.layers.Layer.__init__).parameters)
+    assert set(given) >= expected - {"soft_cap", "window", "position", "scale"}
     config = cls(**given).get_config()
     for key, value in given.items():
         expected = keras.saving.serialize_keras_object(value) if isinstance(value, keras.layers.Layer) else value
         assert config[key] == expected
+    again = cls.from_config(config).get_config()
+    assert again == config
+
+
+def test_every_layer_is_among_these():
+    exported = {getattr(layers, name) for name in layers.__all__}
+    found = {c for c in exported if isinstance(c, type) and issubclass(c, keras.layers.Layer)}
+    assert {c for c in found if not issubclass(c, layers.Position)} - ABSTRACT == set(ARGUMENTS)
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if name != "sinusoidal"])
@@ -194,8 +268,8 @@ def test_a_table_shared_by_a_stack_is_one_weight_and_stays_one(tmp_path):
             lambda: layers.MultiHeadAttention(5).build((B, T, D)),
             r"heads=5 divide.*query of shape \(3, 7, 22\)",
         ),
-        (lambda: layers.EncoderBlock(2, feed_forward=3, norm="middle"), "one of .'pre', 'post'.*norm='middle'"),
-        (lambda: layers.Encoder(0, heads=2, feed_forward=3), "at least 1. Received: depth=0"),
+        (lambda: layers.EncoderBlock(2, feed_forward=3, norm="mean"), "one of .'layer', 'rms'.*norm='mean'"),
+        (lambda: layers.Encoder(0, layers.EncoderBlock(2, feed_forward=3)), "at least 1. Received: depth=0"),
         (lambda: layers.FeedForward(0), "at least 1. Received: hidden=0"),
         (lambda: layers.ConvolutionBlock(4), "odd kernel.*Received: kernel=4"),
         (lambda: layers.ConvolutionalPosition(window=4), "odd window. Received: window=4"),
@@ -205,7 +279,10 @@ def test_a_table_shared_by_a_stack_is_one_weight_and_stays_one(tmp_path):
         (lambda: layers.TokenEmbedding(9, width=4, token_dropout=1.0), "token_dropout=1.0"),
         (lambda: layers.RelativeBias(buckets=7), "even number of buckets.*buckets=7"),
         (lambda: layers.RelativeBias(buckets=32, max_distance=8), "max_distance above.*max_distance=8"),
-        (lambda: layers.Rotary().rotate(np.ones((1, 2, 3, 5), "float32"), np.arange(3)), "even head width.*head width 5"),
+        (
+            lambda: layers.Rotary().rotate(np.ones((1, 2, 3, 5), "float32"), np.arange(3)),
+            "even head width.*head width 5",
+        ),
         (lambda: layers.Sinusoidal().build((B, T, 5)), r"even width. Received: inputs of shape \(3, 7, 5\)"),
     ],
 )
