@@ -12,6 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from suite.layers.arguments import known
 from suite.layers.attention import MultiHeadAttention
 from suite.layers.mask import AttentionMask
 from suite.layers.positions import per_row
@@ -77,14 +78,14 @@ class LocalAttention(MultiHeadAttention):
 
     def _poison(self, context: Any, mask: AttentionMask) -> Any:
         rises = _rises(per_row(mask.query_positions), mask.key)  # (B or 1)
-        known = _known(ops.all(rises))
-        if known is False:
+        always = known(ops.all(rises))
+        if always is not None and not always:
             raise ValueError(
                 f"{type(self).__name__} expects positions that rise from each real token to the next, or a pair_mask "
                 f"that keeps packed sequences apart. Received: positions={mask.query_positions}"
             )
         nan = ops.cast(float("nan"), context.dtype)
-        return context if known else ops.where(rises[:, None, None, None], context, nan)
+        return context if always is not None else ops.where(rises[:, None, None, None], context, nan)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -181,11 +182,3 @@ def _rises(positions: Any, real: Any) -> Any:
     positions = ops.take_along_axis(ops.broadcast_to(positions, ops.shape(real)), order, axis=1)
     padding = ops.take_along_axis(ops.logical_not(real), order, axis=1)
     return ops.all(ops.logical_or(padding[:, 1:], positions[:, 1:] > positions[:, :-1]), axis=1)
-
-
-def _known(flag: Any) -> bool | None:
-    """The value of a scalar tensor, or None where it stands for one that a compiled function will see later."""
-    try:
-        return bool(flag)
-    except (TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError):
-        return None
