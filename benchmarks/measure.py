@@ -122,7 +122,8 @@ def spread(seconds: np.ndarray, ours: np.ndarray) -> dict[str, float]:
 
 def machine(device: str, threads: int) -> dict[str, Any]:
     """Hardware and versions, as every row states them."""
-    versions = {f"{name}_version": importlib.metadata.version(name) for name in PACKAGES}
+    installed = {found.name for found in importlib.metadata.distributions()}
+    versions = {f"{name}_version": importlib.metadata.version(name) if name in installed else "" for name in PACKAGES}
     hardware = device if device != "cpu" else _processor()
     return {"hardware": hardware, "threads": threads, "python_version": platform.python_version(), **versions}
 

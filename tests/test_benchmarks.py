@@ -62,6 +62,7 @@ class Here:
 
 
 def test_every_case_has_a_row_for_each_peer(monkeypatch):
+    pytest.importorskip("torch", reason="a peer that the extra `backends` installs")
     monkeypatch.setattr(encoder_block, "Worker", Here)
     monkeypatch.setattr(encoder_block, "PASSES", ((True, 0.1),))
     rows = pd.DataFrame(encoder_block.run(backend="here", quick=True, repeats=1, peers=("suite", "torch")))
@@ -74,6 +75,7 @@ def test_every_case_has_a_row_for_each_peer(monkeypatch):
 
 
 def test_a_peer_on_another_device_is_left_out_aloud(monkeypatch):
+    pytest.importorskip("torch", reason="a peer that the extra `backends` installs")
     monkeypatch.setattr(encoder_block, "Worker", Here)
     monkeypatch.setattr(encoder_block, "PASSES", ((False, 0.0),))
     monkeypatch.setattr(importlib.import_module("benchmarks.torch_peer").TorchPeer, "device", lambda self: "elsewhere")

@@ -285,7 +285,7 @@ def test_every_weight_learns_in_a_compiled_step(name, rng, x):
     inputs = keras.Input((T, D))
     model = keras.Model(inputs, variant(name, dropout=0.3)(inputs, causal=True))
     before = {w.path: numpy(w) for w in model.trainable_weights}
-    model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=keras.backend.backend() != "torch")
+    model.compile(keras.optimizers.SGD(1.0), "mse")
     model.train_on_batch(x, rng.normal(size=x.shape).astype("float32"))
     still = [w.path for w in model.trainable_weights if np.allclose(before[w.path], numpy(w), atol=1e-7)]
     # The same for all scores of a query, which softmax cancels.
