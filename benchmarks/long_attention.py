@@ -13,7 +13,7 @@ from benchmarks import memory
 from benchmarks.measure import Worker, in_turn, machine, spread
 
 HEADS, HEAD_WIDTH, BATCH = 4, 64, 1
-CHUNK, WINDOW = 512, 256
+CHUNK, WINDOW = 256, 256
 _COPIES = {False: 4, True: 9}  # of the weights (B, H, T, T) that plain attention may hold at once, by training
 
 

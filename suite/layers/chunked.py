@@ -55,7 +55,7 @@ class ChunkedAttention(MultiHeadAttention):
     https://arxiv.org/abs/2112.05682.
     """
 
-    def __init__(self, heads: int, *, chunk: int = 512, **kwargs: Any) -> None:
+    def __init__(self, heads: int, *, chunk: int = 256, **kwargs: Any) -> None:
         super().__init__(heads, **kwargs)
         check_sizes(self, chunk=chunk)
         self.chunk = chunk
