@@ -80,8 +80,8 @@ class ChunkedAttention(MultiHeadAttention):
         def block(i: Any) -> Any:
             return _remat(lambda *tensors: rows(i, *tensors), self.variables)(query, key, value, *biases)
 
-        batch, heads, _, width = ops.shape(value)
-        contexts = _each(blocks, block, (batch, heads, size, width), value.dtype)  # (blocks, B, H, c, V)
+        contexts = ops.map(block, ops.arange(blocks))  # (blocks, B, H, c, V)
+        _, batch, heads, _, width = ops.shape(contexts)
         contexts = ops.reshape(ops.transpose(contexts, (1, 2, 0, 3, 4)), (batch, heads, blocks * size, width))
         again = blocks * size - length  # rows of the last block that are those of the one before
         last = (blocks - 1) * size
@@ -168,27 +168,13 @@ def _loop(count: Any, body: Callable[..., tuple[Any, ...]], start: tuple[Any, ..
     """``state = body(i, *state)`` for each i below a count, with gradients also where it is compiled."""
     if keras.backend.backend() != "tensorflow":  # a loop with a condition has no gradient on JAX
         return ops.fori_loop(0, count, lambda i, state: body(i, *state), start)
-
-    def step(i: Any, *state: Any) -> tuple[Any, ...]:
-        state = body(i, *state)
-        # Ten iterations would run at once, in ten times the memory, did the next number not wait for this result.
-        done = ops.any(ops.isnan(ops.reshape(state[-1], (-1,))[:1]))
-        return ops.where(done, i + 1, i + 1), *state
-
-    # Without the number of iterations XLA has no gradient.
-    return tuple(ops.while_loop(lambda i, *_: i < count, step, (0, *start), maximum_iterations=count)[1:])
-
-
-def _each(count: Any, function: Callable[[Any], Any], shape: tuple[Any, ...], dtype: Any) -> Any:
-    """The results of a function, each of this shape, for numbers from 0 on, one after the other."""
-    if keras.backend.backend() != "tensorflow":  # whose map would run ten at once, too
-        return ops.map(function, ops.arange(count))
-    numbers = ops.reshape(ops.arange(count), (-1, 1, 1, 1, 1))
-
-    def write(i: Any, results: Any) -> tuple[Any]:
-        return (ops.where(numbers == i, function(i), results),)
-
-    return _loop(count, write, (ops.zeros((count, *shape), dtype),))[0]
+    _, *state = ops.while_loop(
+        lambda i, *state: i < count,
+        lambda i, *state: (i + 1, *body(i, *state)),
+        (0, *start),
+        maximum_iterations=count,  # without it XLA has no gradient
+    )
+    return tuple(state)
 
 
 def _remat(function: Callable[..., Any], variables: list[Any]) -> Callable[..., Any]:
