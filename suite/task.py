@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from suite.faults import Faults
+
 if TYPE_CHECKING:
     import keras
     from pydantic import BaseModel
@@ -29,7 +31,12 @@ predictions come; the runner scores these answers as the dataset's ceiling.
 """
 
 Prediction = Any
-"""The answer to one example, in the task's own form; for tagging a list of tags, one for each token."""
+"""The answer to one example, in the task's own form: a list of tags, one for each token, or a mapping of classes to
+their probabilities."""
+
+Answer = Mapping[str, Any]
+"""An answer as a person or a program reads it: JSON-able, with ``"answer"``, ``"probability"`` (`None` where the model
+gives none), and whatever else the task has to say."""
 
 Status = Literal["ok", "failed", "diverged", "n/a"]
 
@@ -108,12 +115,15 @@ class Encoded:
 
     Args:
         inputs: for each input name, one array an example, shaped as `Spec.inputs` says.
-        targets: one array an example; empty for examples without an answer.
+        targets: one array an example; anything of the right shape for examples without an answer.
+        origins: one an example, whatever `Task.decode` has to know to read the model's output for it, such as the place
+            in the text from which it was cut. A task that cuts a long example in several has one entry for each piece.
         notes: what encoding had to leave out, counted ("3 words longer than 20 characters lose their middle").
     """
 
     inputs: Mapping[str, Sequence[np.ndarray]]
     targets: Sequence[np.ndarray]
+    origins: Sequence[Any] = ()
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -134,8 +144,33 @@ class Evaluation:
 
 
 Baseline = Callable[[Sequence[Example], Sequence[Example], "BaseModel", int], Callable[[Sequence[Example]], list]]
-"""A model that is no neural network: ``baseline(train, validation, settings, seed)`` fits it and returns a function
-from examples to predictions. The returned function has an attribute ``parameters``, the number of fitted numbers."""
+"""A model that is no neural network: ``baseline(train, validation, settings, seed)`` fits it and returns an object that
+is called with examples and returns their predictions. It can be pickled, and has attributes ``parameters``, the number
+of fitted numbers, and ``note``, what a reader of its scores should know."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """An architecture with its sizes, as tasks meet it.
+
+    Args:
+        width: the last axis of what it takes and gives.
+        reads: ``"sequence"``: `encode` takes x (B, T, width) and a mask (B, T), True at real positions, and gives
+            (B, T, width). ``"image"``: it takes pixels (B, height, width, channels), in about -1 to 1, and `None`, and
+            gives (B, T, width), one vector for each place of the picture.
+        encode: on Keras's symbolic tensors.
+    """
+
+    width: int
+    reads: Literal["sequence", "image"]
+    encode: Callable[[Any, Any], Any]
+
+
+def as_it_is(
+    outputs: Sequence[np.ndarray], encoded: Encoded, examples: Sequence[Example], spec: Spec
+) -> tuple[Spec, str]:
+    """The `calibrate` of a task whose `decode` has nothing to choose."""
+    return spec, ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -145,38 +180,48 @@ class Task:
     Args:
         name: as on the command line.
         schema: what an example maps to what; datasets with the same schema serve the task.
+        fields: what a person gives for one example without its answer, such as ``("context", "question")``.
         metric: the primary score, which also selects the best epoch on validation.
         lower_is_better: names of the scores of which less is better.
         version: raised whenever any score could change.
         settings: the typed `[features]` table of the task's configuration.
-        read: a file of the user's own -> examples.
+        read: a file or folder of the user's own, what to do with faults in it -> examples.
+        example: the texts of `fields` -> an example without its answer; an InputError says what is wrong with it.
         labels: an example -> the labels of its answer, to find those that training never had.
         spec: training examples, settings -> Spec. Sees training examples alone.
-        encode: examples, Spec -> Encoded.
-        build: Spec, settings, architecture's encoder, its width -> an uncompiled `keras.Model`.
-        loss: nothing -> a Keras loss.
-        calibrate: outputs for the validation examples, those examples, Spec -> the Spec with which `decode` does best
-            on them, and a remark that says what was chosen.
-        decode: the model's output for each example, without padding, Spec -> predictions.
-        evaluate: predictions, examples -> Evaluation.
+        encode: examples, Spec -> Encoded. Examples may come without an answer.
+        build: Spec, settings, Architecture -> an uncompiled `keras.Model`.
+        loss: settings -> a Keras loss.
+        calibrate: outputs for the validation examples, how they were encoded, those examples, Spec -> the Spec with
+            which `decode` does best on them, and a remark that says what was chosen.
+        decode: the model's output for each encoded example, without padding, how they were encoded, Spec ->
+            predictions, one for each example.
+        evaluate: predictions, examples -> Evaluation. Reads no media of the examples (see `suite.data.lazy`).
+        show: a prediction, its example, how many -> the likeliest answers, the best first.
         baselines: the models that are no neural networks, by name.
+        families: for the name of a family, the architecture that it has for this task, where it is not that of the
+            same name; ``{"cnn": "resnet"}``.
     """
 
     name: str
     schema: str
+    fields: tuple[str, ...]
     metric: str
     version: int
     settings: type[BaseModel]
-    read: Callable[[Path], list[Any]]
+    read: Callable[[Path, Faults], Sequence[Any]]
+    example: Callable[[Mapping[str, str]], Example]
     labels: Callable[[Example], Sequence[str]]
     spec: Callable[[Sequence[Example], Any], Spec]
     encode: Callable[[Sequence[Example], Spec], Encoded]
-    build: Callable[..., keras.Model]
-    loss: Callable[[], keras.Loss]
-    calibrate: Callable[[Sequence[np.ndarray], Sequence[Example], Spec], tuple[Spec, str]]
-    decode: Callable[[Sequence[np.ndarray], Spec], list[Prediction]]
+    build: Callable[[Spec, Any, Architecture], keras.Model]
+    loss: Callable[[Any], keras.Loss]
+    decode: Callable[[Sequence[np.ndarray], Encoded, Spec], Sequence[Prediction]]
     evaluate: Callable[[Sequence[Prediction], Sequence[Example]], Evaluation]
+    show: Callable[[Prediction, Example, int], list[Answer]]
+    calibrate: Callable[[Sequence[np.ndarray], Encoded, Sequence[Example], Spec], tuple[Spec, str]] = as_it_is
     baselines: Mapping[str, Baseline] = dataclasses.field(default_factory=dict)
+    families: Mapping[str, str] = dataclasses.field(default_factory=dict)
     lower_is_better: frozenset[str] = frozenset()
 
     @property

@@ -1,4 +1,4 @@
-"""Task heads: from the inputs that a `Spec` describes, through any architecture, to the task's output."""
+"""Tagging: a score for each class at each word of a sentence."""
 
 from __future__ import annotations
 

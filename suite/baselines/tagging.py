@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from suite import metrics
+from suite.metrics import entities as metrics
 from suite import tags as iob2
 from suite.data import text
 from suite.errors import InputError
