@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from suite.errors import InputError, did_you_mean
 from suite.task import Task
@@ -71,14 +72,43 @@ def architectures() -> list[str]:
 
 
 def dataset(name: str, *, schema: str) -> ModuleType:
-    """The dataset of this name or file. Its schema must be the one that the task needs."""
+    """The dataset of this name or file. Its schema must be the one that the task needs.
+
+    Args:
+        name: a name or a path; what follows a colon is a variant, for `variant` to read.
+        schema: what the task maps to what.
+    """
+    name, variant = base_name(name), name[len(base_name(name)) + 1 :]
     module = _load(name, DATASETS, "dataset", [] if _is_path(name) else datasets(schema))
     if getattr(module, "SCHEMA", None) != schema:
         raise InputError(
             f"dataset {name!r} maps {getattr(module, 'SCHEMA', 'nothing known')}, the task needs {schema}: "
             f"choose one of {', '.join(datasets(schema))}"
         )
+    if variant and not hasattr(module, "VARIANTS"):
+        raise InputError(f"dataset {name!r} has no variants; expected nothing after it. Received: {variant!r}")
     return module
+
+
+def load_dataset(name: str, *, schema: str, data_dir: Path | None) -> dict[str, Any]:
+    """The splits of a dataset, of its variant where the name has one, such as `babi:3`."""
+    module = dataset(name, schema=schema)
+    variant = name[len(base_name(name)) + 1 :]
+    return {**(module.load(data_dir, variant) if variant else module.load(data_dir))}
+
+
+def base_name(dataset: str) -> str:
+    """A dataset's name or path without its variant: `babi:3` is a variant of `babi`.
+
+    Example:
+
+    >>> base_name("babi:1,2"), base_name("./my_data.py:small"), base_name("news")
+    ('babi', './my_data.py', 'news')
+    """
+    if _is_path(dataset):
+        place = dataset.rfind(".py:")
+        return dataset[: place + 3] if place >= 0 else dataset
+    return dataset.partition(":")[0]
 
 
 def datasets(schema: str) -> list[str]:
@@ -87,8 +117,9 @@ def datasets(schema: str) -> list[str]:
 
 
 def module_name(name: str) -> str:
-    """The short name of something found by name or by path: `./ideas/my_model.py` is `my_model`."""
-    return Path(name).stem if _is_path(name) else name
+    """The short name of something found by name or by path: `./ideas/my_model.py` is `my_model`; a variant stays."""
+    base = base_name(name)
+    return Path(base).stem + name[len(base) :] if _is_path(name) else name
 
 
 def _names(folder: Path) -> list[str]:
@@ -96,7 +127,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _is_path(name: str) -> bool:
-    return name.endswith(".py") or "/" in name or "\\" in name
+    return name.endswith(".py") or ".py:" in name or "/" in name or "\\" in name
 
 
 def _load(name: str, folder: Path, kind: str, known: Iterable[str] | None = None) -> ModuleType:

@@ -1,4 +1,4 @@
-"""The floor that every model has to clear: each word gets the tag that it most often had in training."""
+"""The floor that every model has to clear: the answer that was most frequent in training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from suite.data.lazy import light
 from suite.errors import InputError
+from suite.metrics.classification import best
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -76,3 +78,49 @@ class Tagger:
     def __call__(self, examples: Sequence[Example]) -> list[list[str]]:
         """The tags of each example."""
         return [[self.known.get(token, self.otherwise) for token in example["tokens"]] for example in examples]
+
+
+def classifier(
+    train: Sequence[Example], validation: Sequence[Example], settings: BaseModel | None, seed: int
+) -> Frequencies:
+    """Gives every example the classes' frequencies in train; of several as frequent, the first in the alphabet wins.
+
+    Args:
+        train: examples with ``label``.
+        validation, settings, seed: not used, since there is nothing to choose.
+
+    Raises:
+        InputError: train has no example.
+
+    Example:
+
+    >>> classifier([{"label": "yes"}, {"label": "no"}, {"label": "yes"}, {"label": "yes"}], [], None, 0)([{}])
+    [{'no': 0.25, 'yes': 0.75}]
+    """
+    counts = Counter(example["label"] for example in light(train))
+    if not counts:
+        raise InputError("nothing to train on: expected at least one training example")
+    total = counts.total()
+    return Frequencies({label: count / total for label, count in sorted(counts.items())})
+
+
+@dataclasses.dataclass(frozen=True)
+class Frequencies:
+    """A fitted floor: any examples -> for each the same classes and probabilities."""
+
+    probabilities: Mapping[str, float]
+
+    @property
+    def parameters(self) -> int:
+        """How many frequencies were counted."""
+        return len(self.probabilities)
+
+    @property
+    def note(self) -> str:
+        """The answer."""
+        answer = best(self.probabilities)
+        return f"always {answer}, {self.probabilities[answer]:.1%} of training"
+
+    def __call__(self, examples: Sequence[Example]) -> list[dict[str, float]]:
+        """The probabilities of each example's classes."""
+        return [dict(self.probabilities) for _ in examples]

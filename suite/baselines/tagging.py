@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from suite.metrics import entities as metrics
 from suite import tags as iob2
 from suite.data import text
 from suite.errors import InputError
+from suite.metrics import entities as metrics
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
