@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import typer
 
 from suite import __version__
 from suite.errors import InputError, RunError
-
-if TYPE_CHECKING:
-    from suite.backend import Backend
-    from suite.config import RunConfig
-    from suite.console import Reporter
-    from suite.runner import Prepared
-    from suite.task import Result
 
 app = typer.Typer(
     help="Train Transformers beside RNN, CNN and classic baselines on one task, and keep a leaderboard.",
@@ -50,7 +44,7 @@ def _version(
 
 @app.command()
 def run(
-    task: Annotated[str, typer.Option(help="A task's name, or a file that ends in TASK = Task(...).")],
+    task: Annotated[str, typer.Option(help="A task's name, `all`, or a file that ends in TASK = Task(...).")],
     model: Annotated[
         list[str] | None, typer.Option(help="A model's name or file; repeatable. Default: all families.")
     ] = None,
@@ -91,6 +85,9 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue interrupted runs of the same configuration; keep finished ones.")
     ] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out what cannot be used in your files, and count it.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the configuration and the models' layers, and stop.")
     ] = False,
@@ -98,17 +95,13 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no remarks.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Train models on one task and the same data, and add their scores to the leaderboard."""
+    """Train models on a task, all of them on the same data, and add their scores to the leaderboard."""
     with _errors(debug=debug):
-        from suite import config as configuration
-        from suite import runner
-        from suite.console import reporter as choose_reporter
+        from suite import session
 
-        wanted = configuration.wanted(
-            task,
-            # a dataset's overlay is not for the user's own files
-            dataset=dataset or (train.name if train else None),
+        asked = session.Asked(
             models=model or (),
+            dataset=dataset,
             overlays=overlay or (),
             flags={
                 "train.epochs": epochs,
@@ -118,92 +111,95 @@ def run(
                 "device": device,
             },
             sets=set_ or (),
+            seeds=range(seed, seed + seeds),
+            files={"train": train, "validation": validation, "test": test},
+            data_dir=data_dir,
+            leaderboard=leaderboard,
+            output=output,
+            resume=resume,
+            dry_run=dry_run,
+            skip_bad=skip_bad,
+            as_json=as_json,
+            quiet=quiet,
+            debug=debug,
         )
-        configs = configuration.resolve(wanted, seeds=range(seed, seed + seeds))
-        if not dry_run:
-            import leaderboard as board
-
-            board.check(leaderboard)
-        files = {"train": train, "validation": validation, "test": test}
-        prepared = runner.prepare(wanted, configs[0], data_dir=data_dir, files=files, named=bool(dataset))
-        reporter = choose_reporter(quiet=quiet)
-        for note in prepared.splits.notes:
-            reporter.say(f"note: {note}")
-        backend = _prepare_backend(configs, prepared, reporter)
-        if dry_run:
-            from suite import report
-
-            report.show_plan(configs, prepared, as_json=as_json)
-            return
-        settings = Settings(leaderboard, output, resume=resume, as_json=as_json, quiet=quiet, debug=debug)
-        _run_all(configs, prepared, backend, reporter, settings)
+        if code := session.run(task, asked):
+            raise typer.Exit(code)
 
 
-class Settings(NamedTuple):
-    """Where results go and how they are shown."""
-
-    leaderboard: Path
-    output: Path
-    resume: bool
-    as_json: bool
-    quiet: bool
-    debug: bool
-
-
-def _prepare_backend(configs: list[RunConfig], prepared: Prepared, reporter: Reporter) -> Backend | None:
-    """Loads the framework where a model needs one, and tells what encoding its inputs left out."""
-    neural = [config for config in configs if config.model not in prepared.task.baselines]
-    if not neural:
-        return None
-    from suite import backend, find
-
-    chosen = backend.prepare(device=neural[0].device, precision=neural[0].precision)
-    for config in neural:  # a layer of the user's own that cannot be used is told before anything trains
-        find.architecture(config.model).encoder(config.architecture)
-    for split in ("train", "validation", "test"):
-        for note in getattr(prepared, split).notes:
-            reporter.say(f"note: {split}: {note}")
-    return chosen
-
-
-def _run_all(
-    configs: list[RunConfig], prepared: Prepared, backend: Backend | None, reporter: Reporter, settings: Settings
+@app.command()
+def predict(
+    run_dir: Annotated[
+        Path, typer.Argument(help="A finished run's directory. Load none whose origin you do not trust.")
+    ],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[INPUT]...", help="Texts, or paths of sounds or pictures. Default: the lines of standard input."
+        ),
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="A file with one input a line.")] = None,
+    context: Annotated[
+        str | None, typer.Option(help="The text or story that the questions are about; @FILE reads it from a file.")
+    ] = None,
+    top: Annotated[int, typer.Option(help="How many answers for each input.", min=1)] = 1,
+    device: Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="auto: a GPU where there is one.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Runs everything, adds each result to the board as soon as it is there, and shows what was reached."""
-    import leaderboard
-    from suite import report, runner
-    from suite.records import Directory
+    """Answer new inputs with a trained model: one line an input, each answer followed by its probability."""
+    with _errors(debug=debug):
+        from suite import inputs as given
+        from suite import trained
 
-    def directory(config: RunConfig) -> Directory:
-        found = Directory.latest(settings.output, config, prepared) if settings.resume else None
-        return found or Directory.new(settings.output, config, prepared)
+        model = trained.load(run_dir, device=device)
+        piped = None if sys.stdin.isatty() else sys.stdin
+        asked = given.collect(model.task, inputs or (), file=file, standard_input=piped, context=context)
+        examples = [example for _, example in asked]
+        show = given.as_json if as_json else given.as_text
+        for (fields, example), prediction in zip(asked, model.predict(examples), strict=True):
+            typer.echo(show(fields, model.task.show(prediction, example, top)))
 
-    def on_error(error: Exception) -> None:
-        if settings.debug:
-            traceback.print_exception(error)
 
-    best_possible = runner.ceiling(prepared, configs[0])
-    results: list[Result] = []
-    interrupted = None
-    rows = 0
-    try:
-        with reporter:
-            if best_possible is not None:
-                rows += leaderboard.append(settings.leaderboard, leaderboard.rows(best_possible))
-            for result in runner.run_all(
-                configs, prepared, directories=directory, backend=backend, reporter=reporter, on_error=on_error
-            ):
-                rows += leaderboard.append(settings.leaderboard, leaderboard.rows(result))
-                results.append(result)
-    except KeyboardInterrupt as error:
-        interrupted = error
-    if results:
-        files = [f"{settings.leaderboard}: {rows} rows added", *(f"{settings.output / r.run_id}/" for r in results)]
-        report.show(results, best_possible, as_json=settings.as_json, files=() if settings.quiet else files)
-    if interrupted:
-        raise interrupted
-    if any(result.status in ("failed", "diverged") for result in results):
-        raise typer.Exit(1)
+@app.command()
+def evaluate(
+    run_dir: Annotated[
+        Path, typer.Argument(help="A finished run's directory. Load none whose origin you do not trust.")
+    ],
+    dataset: Annotated[str | None, typer.Option(help="A dataset's name or file; its test split is scored.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Your own test file.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where the dataset's files are. Default: SUITE_DATA, then a download.")
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out what cannot be used in your file, and count it.")
+    ] = False,
+    leaderboard: Annotated[Path, typer.Option(help="The CSV file to which the row is added.")] = Path(
+        "leaderboard/results.csv"
+    ),
+    output: Annotated[Path, typer.Option(help="The folder in which the outcomes get a directory.")] = Path("runs"),
+    device: Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="auto: a GPU where there is one.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Score a trained model on other data, as a row of its own on the leaderboard."""
+    with _errors(debug=debug):
+        import leaderboard as board
+        from suite import report, trained
+        from suite.console import reporter
+
+        board.check(leaderboard)
+        model = trained.load(run_dir, device=device)
+        splits = trained.test_data(model, dataset=dataset, test=test, data_dir=data_dir, skip_bad=skip_bad)
+        for note in splits.notes:
+            reporter().say(f"note: {note}")
+        result = trained.evaluate(model, splits, output=output)
+        rows = board.append(leaderboard, board.rows(result))
+        files = [f"{leaderboard}: {rows} rows added", f"{output / result.run_id}/"]
+        if as_json:
+            report.show_json([result], files=files)
+        else:
+            report.show([result], None, files=files)
 
 
 @app.command("list")

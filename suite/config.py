@@ -11,6 +11,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
@@ -37,6 +38,7 @@ class DataConfig(Table):
         0.1, gt=0, lt=1, description="share of train that becomes validation where there is none"
     )
     buckets: int = Field(4, gt=0, description="lengths to which examples are padded")
+    full_length: int = Field(128, gt=0, description="the greatest length of which a batch holds batch_size examples")
 
 
 class TrainConfig(Table):
@@ -98,6 +100,7 @@ class Wanted(NamedTuple):
     layers: tuple[Flat, ...]
 
 
+OVERRIDES = ("train.", "features.")  # tables that a model's own table may hold, for it alone
 OF_THEIR_OWN = ("task", "dataset", "model", "models", "seed")  # keys for which there are flags, and no --set
 
 
@@ -150,11 +153,11 @@ def wanted(
         if overlay not in tables:
             raise InputError(f"--overlay {overlay}: {path} has no such overlay; {did_you_mean(overlay, tables)}")
     chosen = tuple(models) or tuple(file.get("models", ()))
-    known = [*find.architectures(), *task.baselines]
+    known = [*find.architectures(), *task.families, *task.baselines]
     layers = [_flatten(file, str(path))]
     layers += [
         _flatten(tables[overlay], f"{path} [overlay.{overlay}]")
-        for overlay in dict.fromkeys([name, *overlays])
+        for overlay in dict.fromkeys([find.base_name(name), name, *overlays])
         if overlay in tables
     ]
     for layer in layers:
@@ -169,8 +172,21 @@ def wanted(
     layers += [{key: Value(value, f"--set {text}")} for text in sets for key, value in [parse_set(text)]]
     for model in chosen:
         if model not in task.baselines:
-            find.architecture(model, others=task.baselines)
+            architecture(task, model)
     return Wanted(task_name, task, name, chosen, tuple(layers))
+
+
+def architecture(task: Task, model: str) -> ModuleType:
+    """The architecture that a model is for a task: that of its family, or the one of its own name or file."""
+    name = task.families.get(model, model)
+    found = find.architecture(name, others=[*task.families, *task.baselines])
+    reads = getattr(found, "READS", "sequence")
+    if reads not in task.reads:
+        raise InputError(
+            f"model {model!r} reads an {reads}, and {task.name} gives a {task.reads[0]}: "
+            f"choose one of {', '.join(find.models(task))}"
+        )
+    return found
 
 
 def resolve(wanted: Wanted, *, seeds: Iterable[int] = (0,)) -> list[RunConfig]:
@@ -191,7 +207,7 @@ def _resolve(wanted: Wanted, model: str, used: set[str]) -> RunConfig:
     if model in task.baselines:
         architecture_type: type[BaseModel] = Table
     else:
-        architecture_type = find.architecture(model).Config
+        architecture_type = architecture(task, model).Config
     short = find.module_name(model)
     merged: Flat = {}
     for layer in wanted.layers:
@@ -204,7 +220,7 @@ def _resolve(wanted: Wanted, model: str, used: set[str]) -> RunConfig:
             name, _, own = rest.partition(".")
             if name == short and own:
                 used.add(key)
-                specific[own if own.startswith("train.") else f"architecture.{own}"] = value
+                specific[own if own.startswith(OVERRIDES) else f"architecture.{own}"] = value
             elif name in architecture_type.model_fields:
                 used.add(key)
                 specific[f"architecture.{rest}"] = value

@@ -139,3 +139,8 @@ def reporter(*, quiet: bool = False) -> Reporter:
         return Reporter()
     console = Console(stderr=True)
     return LiveReporter(console) if console.is_terminal and not console.is_dumb_terminal else PlainReporter(console)
+
+
+def show_error(text: str) -> None:
+    """An error, on standard error."""
+    Console(stderr=True).print(f"error: {text}", markup=False, highlight=False, soft_wrap=True)

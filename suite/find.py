@@ -66,9 +66,21 @@ def architecture(name: str, *, others: Iterable[str] = ()) -> ModuleType:
 
 def architectures() -> list[str]:
     """The names of all architectures. Found without importing them."""
-    return [
-        name for name in _names(ARCHITECTURES) if "\ndef encoder(" in (ARCHITECTURES / f"{name}.py").read_text("utf8")
+    return [name for name in _names(ARCHITECTURES) if "\ndef encoder(" in _source(name)]
+
+
+def models(task: Task) -> list[str]:
+    """The names of all models that a task can have: families, other architectures that it can feed, baselines."""
+    fed = [
+        name
+        for name in architectures()
+        if ("image" in task.reads or '\nREADS = "image"' not in _source(name)) and name not in task.families.values()
     ]
+    return [*dict.fromkeys([*task.families, *fed]), *task.baselines]
+
+
+def _source(architecture: str) -> str:
+    return (ARCHITECTURES / f"{architecture}.py").read_text("utf8")
 
 
 def dataset(name: str, *, schema: str) -> ModuleType:

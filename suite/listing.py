@@ -21,7 +21,7 @@ def collect(data_dir: Path | None = None) -> dict[str, Any]:
                 "maps": task.schema,
                 "metric": task.metric,
                 "higher_is_better": task.higher_is_better,
-                "models": [*find.architectures(), *task.baselines],
+                "models": find.models(task),
                 "datasets": [_dataset(dataset, task.schema, data_dir) for dataset in find.datasets(task.schema)],
             }
             for name in find.tasks()
@@ -38,6 +38,7 @@ def _dataset(name: str, schema: str, data_dir: Path | None) -> dict[str, Any]:
         "examples": dict(module.SIZES),
         "licence": module.LICENCE,
         "origin": module.ORIGIN,
+        "variants": getattr(module, "VARIANTS", ""),
         "available_offline": bool(module.available(data_dir)),
     }
 
@@ -57,5 +58,6 @@ def as_text(found: dict[str, Any]) -> str:
             lines += [
                 f"  {'datasets' if position == 0 else '':9} {dataset['name']}: {dataset['description']}",
                 f"            {sizes}; {dataset['licence']}; {offline}",
+                *([f"            {dataset['name']}:... {dataset['variants']}"] if dataset["variants"] else []),
             ]
     return "\n".join(lines)

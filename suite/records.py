@@ -6,7 +6,7 @@ A run's directory holds, in the order in which they are written:
     environment.json versions, processor, commit
     checkpoint.npz   while training goes on: all that is needed to continue
     history.csv      loss and validation score of each epoch
-    model.keras, spec.json   the model and its preprocessing
+    model.keras, spec.json   the model and its preprocessing; model.pickle where it is no neural network
     outcomes.jsonl   what happened on each test example, one JSON object a line
     result.json      the result; it is written last, so a directory that has it is complete
 """
@@ -19,11 +19,12 @@ import datetime
 import importlib.metadata
 import io
 import json
+import pickle
 import platform
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,10 +61,15 @@ class Directory:
         now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S")
         model = find.module_name(config.model)
         run_id = (
-            f"{prepared.task.name}-{_slug(prepared.splits.dataset)}-{model}-s{config.seed}-{now}-{secrets.token_hex(3)}"
+            f"{prepared.task.name}-{slug(prepared.splits.dataset)}-{model}-s{config.seed}-{now}-{secrets.token_hex(3)}"
         )
         directory = cls(output / run_id)
-        asked = {**_identity(config, prepared), "command": sys.argv[1:], "config": config.model_dump(mode="json")}
+        asked = {
+            **_identity(config, prepared),
+            "task_origin": str(Path(prepared.origin).resolve()) if Path(prepared.origin).is_file() else prepared.origin,
+            "command": sys.argv[1:],
+            "config": config.model_dump(mode="json"),
+        }
         write_atomically(directory.path / "run.json", json.dumps(asked, indent=2, ensure_ascii=False))
         write_atomically(directory.path / "environment.json", json.dumps(environment(), indent=2))
         return directory
@@ -114,6 +120,10 @@ class Directory:
         writer.writerows(history)
         write_atomically(self.path / "history.csv", text.getvalue())
 
+    def write_baseline(self, fitted: Callable[..., Any]) -> None:
+        """A fitted model that is no neural network, as Python's own pickle."""
+        write_atomically(self.path / "model.pickle", pickle.dumps(fitted))
+
     def write_model(self, model: keras.Model, spec: Spec) -> None:
         """The model in Keras's format and what its inputs and outputs mean."""
         write_atomically(self.path / "spec.json", spec.to_json())
@@ -150,7 +160,7 @@ def result(config: RunConfig, task: Task, prepared: Prepared, directory: Directo
 
 def ceiling(config: RunConfig, task: Task, prepared: Prepared, evaluation: Evaluation) -> Result:
     """The row of the best possible answers. Its id follows from data and task alone, so that it is on a board once."""
-    run_id = f"{task.name}-{_slug(prepared.splits.dataset)}-ceiling-{prepared.fingerprint}-v{task.version}"
+    run_id = f"{task.name}-{slug(prepared.splits.dataset)}-ceiling-{prepared.fingerprint}-v{task.version}"
     base = result(config, task, prepared, Directory(Path(run_id)), None)
     return dataclasses.replace(
         base,
@@ -233,7 +243,8 @@ def _identity(config: RunConfig, prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """The name as a part of a directory's name."""
     return "".join(c if c.isalnum() else "-" for c in name)
 
 

@@ -19,19 +19,19 @@ from suite.task import Result
 FLOOR = "majority"
 
 
-def show(results: Sequence[Result], ceiling: Result | None, *, as_json: bool, files: Sequence[str]) -> None:
-    """Prints the results to standard output: one line a model, or JSON.
+def show_json(results: Sequence[Result], *, files: Sequence[str]) -> None:
+    """Prints the results to standard output as JSON, with the files that were written."""
+    print_json({"results": [_plain(result) for result in results], "files": list(files)})
+
+
+def show(results: Sequence[Result], ceiling: Result | None, *, files: Sequence[str]) -> None:
+    """Prints the results to standard output: one line a model.
 
     Args:
         results: one a model and seed.
         ceiling: the best possible result, where it is known.
-        as_json: as JSON, one object for each result.
         files: what was written, to be listed below the table.
     """
-    if as_json:
-        values = [_plain(result) for result in [*results, *([ceiling] if ceiling else [])]]
-        print_json({"results": values, "files": list(files)})
-        return
     console = Console()
     if not console.is_terminal:
         console = Console(width=120)  # a file has no width; the table's own is about this

@@ -20,22 +20,37 @@ import numpy as np
 
 from suite import find, records
 from suite.backend import Backend
-from suite.config import RunConfig, Wanted
+from suite.config import RunConfig, Wanted, architecture
 from suite.console import Reporter
 from suite.data import splits as cutting
 from suite.data.batching import Batches, bucket_lengths, example_lengths
+from suite.data.lazy import light
 from suite.errors import InputError
 from suite.records import Directory
-from suite.task import Encoded, Prediction, Result, Spec, Splits, Task
+from suite.task import Architecture, Encoded, Prediction, Result, Spec, Splits, Task
 
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """A task and its data, encoded once for all models and seeds."""
+    """A task and its data, encoded once for all models that read the same features, and all seeds.
+
+    Args:
+        task: the task.
+        splits: its data.
+        config: of the models; they share `[features]` and `[data]`.
+        origin: the task's name or file, as the command line has it.
+    """
 
     task: Task
     splits: Splits
     config: RunConfig
+    origin: str
+
+    def encoded_for(self, config: RunConfig) -> Prepared:
+        """The same data, encoded as this configuration wants it."""
+        if (config.features, config.data) == (self.config.features, self.config.data):
+            return self
+        return Prepared(self.task, self.splits, config, self.origin)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -83,7 +98,13 @@ class Fitted:
 
 
 def prepare(
-    wanted: Wanted, config: RunConfig, *, data_dir: Path | None, files: dict[str, Path | None], named: bool
+    wanted: Wanted,
+    config: RunConfig,
+    *,
+    data_dir: Path | None,
+    files: dict[str, Path | None],
+    named: bool,
+    skip_bad: bool = False,
 ) -> Prepared:
     """Reads the data: the user's own files where given, a dataset for the other splits if the user named one.
 
@@ -93,18 +114,20 @@ def prepare(
         data_dir: where the dataset's files are.
         files: split -> the user's own file, or `None`.
         named: whether the user named the dataset, rather than taking the default.
+        skip_bad: leave out what cannot be used in the user's own files, instead of refusing it.
     """
     task = wanted.task
     own = {split: path for split, path in files.items() if path is not None}
     if own and not named:
         if "train" not in own:
             raise InputError(f"--{next(iter(own))} without --train: give the file to train on as well, or a --dataset")
-        parts, name = cutting.read_files(task.read, **own), own["train"].name
+        parts, name = cutting.read_files(task.read, own, skip_bad=skip_bad), own["train"].name
     else:
-        parts = {**find.dataset(wanted.dataset, schema=task.schema).load(data_dir)}
+        parts = find.load_dataset(wanted.dataset, schema=task.schema, data_dir=data_dir)
         name = find.module_name(wanted.dataset)
         if own:
-            parts |= cutting.read_files(task.read, **own)
+            read = cutting.read_files(task.read, own, skip_bad=skip_bad)
+            parts |= {**read, "notes": [*parts.get("notes", ()), *read.get("notes", ())]}
             name += f" with own {', '.join(own)}"
     made = cutting.make_splits(
         parts,
@@ -113,7 +136,7 @@ def prepare(
         limit=config.data.limit,
         labels=task.labels,
     )
-    return Prepared(task, made, config)
+    return Prepared(task, made, config, wanted.task_name)
 
 
 def run(
@@ -132,7 +155,7 @@ def run(
     reporter.start(f"{find.module_name(config.model)} seed {config.seed}", task.metric)
     records.reset_peak_memory()
     if config.model in task.baselines:
-        fitted = _fit_baseline(config, prepared)
+        fitted = _fit_baseline(config, prepared, directory)
     else:
         fitted = _train_network(config, prepared, directory, reporter)
     result = records.result(config, task, prepared, directory, backend)
@@ -150,7 +173,7 @@ def run(
         result = dataclasses.replace(result, status="diverged", note=fitted.diverged)
         reporter.finish(f"diverged: {fitted.diverged}")
     else:
-        evaluation = task.evaluate(fitted.predictions, prepared.splits.test)
+        evaluation = task.evaluate(fitted.predictions, light(prepared.splits.test))
         result = dataclasses.replace(result, scores=evaluation.scores)
         directory.write_outcomes(evaluation.outcomes)
         reporter.finish(f"test {task.metric} {evaluation.scores[task.metric]:.4f}, {fitted.train_seconds:.1f} s")
@@ -160,27 +183,30 @@ def run(
 
 def ceiling(prepared: Prepared, config: RunConfig) -> Result | None:
     """The score of the best possible answers, where the dataset knows them."""
-    answers = [example.get("oracle") for example in prepared.splits.test]
+    test = light(prepared.splits.test)
+    answers = [example.get("oracle") for example in test]
     if not answers or any(answer is None for answer in answers):
         return None
-    evaluation = prepared.task.evaluate(answers, prepared.splits.test)
+    evaluation = prepared.task.evaluate(answers, test)
     return records.ceiling(config, prepared.task, prepared, evaluation)
 
 
 def build(config: RunConfig, prepared: Prepared) -> Any:
     """The uncompiled Keras model of a configuration."""
-    architecture = find.architecture(config.model)
+    module = architecture(prepared.task, config.model)
     settings: Any = config.architecture
-    return prepared.task.build(
-        prepared.spec, config.features, encoder=architecture.encoder(settings), width=settings.width
+    made = Architecture(
+        width=settings.width, reads=getattr(module, "READS", "sequence"), encode=module.encoder(settings)
     )
+    return prepared.task.build(prepared.spec, config.features, made)
 
 
-def _fit_baseline(config: RunConfig, prepared: Prepared) -> Fitted:
+def _fit_baseline(config: RunConfig, prepared: Prepared, directory: Directory) -> Fitted:
     splits = prepared.splits
     began = time.perf_counter()
     predict: Any = prepared.task.baselines[config.model](splits.train, splits.validation, config.features, config.seed)
     seconds = time.perf_counter() - began
+    directory.write_baseline(predict)
     return Fitted(
         predictions=predict(splits.test),
         params=predict.parameters,
@@ -202,17 +228,27 @@ def _train_network(config: RunConfig, prepared: Prepared, directory: Directory, 
     model = build(config, prepared)
 
     def batches(encoded: Encoded, seed: int | None = None) -> Batches:
-        return Batches(encoded, spec, batch_size=config.train.batch_size, edges=prepared.edges, seed=seed)
+        return Batches(
+            encoded,
+            spec,
+            batch_size=config.train.batch_size,
+            edges=prepared.edges,
+            full_length=config.data.full_length,
+            seed=seed,
+        )
 
     train, validation, test = batches(prepared.train, config.seed), batches(prepared.validation), batches(prepared.test)
+    asked = light(prepared.splits.validation)
+
+    def calibrate() -> tuple[list[np.ndarray], Spec, str]:
+        outputs = training.predict(model, validation)
+        return outputs, *task.calibrate(outputs, prepared.validation, asked, spec)
 
     def validate() -> float:
-        outputs = training.predict(model, validation)
-        calibrated, _ = task.calibrate(outputs, prepared.splits.validation, spec)
-        predictions = task.decode(outputs, calibrated)
-        return task.evaluate(predictions, prepared.splits.validation).scores[task.metric]
+        outputs, calibrated, _ = calibrate()
+        return task.evaluate(task.decode(outputs, prepared.validation, calibrated), asked).scores[task.metric]
 
-    training.compile_model(model, task.loss(), config.train, steps=len(train))
+    training.compile_model(model, task.loss(config.features), config.train, steps=len(train))
     progress = training.fit(
         model,
         train,
@@ -223,17 +259,18 @@ def _train_network(config: RunConfig, prepared: Prepared, directory: Directory, 
         directory=directory.path,
     )
     directory.write_history(progress.history)
-    calibrated, chosen = task.calibrate(training.predict(model, validation), prepared.splits.validation, spec)
+    _, calibrated, chosen = calibrate()
     directory.write_model(model, calibrated)
     best = "" if progress.best_score is None else f" (validation {task.metric} {progress.best_score:.4f})"
+    answers = [] if progress.diverged else task.decode(training.predict(model, test), prepared.test, calibrated)
     return Fitted(
-        predictions=[] if progress.diverged else task.decode(training.predict(model, test), calibrated),
+        predictions=answers,
         params=int(sum(np.prod(variable.shape) for variable in model.trainable_variables)),
         epochs=progress.epoch,
         train_seconds=progress.train_seconds,
         compile_seconds=progress.compile_seconds,
         examples_per_second=progress.examples / progress.step_seconds if progress.step_seconds else None,
-        note=f"best epoch {progress.best_epoch}{best}; {progress.stopped}; {chosen}",
+        note="; ".join(filter(None, [f"best epoch {progress.best_epoch}{best}", progress.stopped, chosen])),
         diverged=progress.diverged,
     )
 
@@ -258,6 +295,7 @@ def run_all(
         on_error: called with each failure; the result says `failed` and why.
     """
     for config in configs:
+        prepared = prepared.encoded_for(config)
         directory = directories(config)
         result = directory.finished()
         if result is None:

@@ -5,6 +5,7 @@ T tokens of a sentence, C tags, N sentences.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -59,6 +60,44 @@ def decode(scores: Sequence[np.ndarray], classes: Sequence[str]) -> list[list[st
     """For each sentence the best-scored tags that are well-formed together."""
     begins, follows = transitions(classes)
     return [[classes[number] for number in path] for path in viterbi(scores, begins, follows)]
+
+
+def ranked(scores: np.ndarray, classes: Sequence[str], count: int) -> list[tuple[list[str], float]]:
+    """The best well-formed sequences of tags of one sentence with their probabilities, the best first.
+
+    Args:
+        scores: (T, C) logits. A sequence's probability is that of its scores' sum among all well-formed sequences.
+        classes: the C tags.
+        count: how many sequences, at most.
+
+    Example:
+
+    >>> [(tags, round(p, 3)) for tags, p in ranked(np.log([[0.6, 0.3, 0.1]]), ["O", "B-LOC", "I-LOC"], 9)]
+    [(['O'], 0.667), (['B-LOC'], 0.333)]
+    """
+    begins, follows = transitions(classes)
+    total = scores[0] + begins  # (C,) log of the sum over all sequences that end in each tag
+    # for each tag the best sequences so far that end in it
+    best: list[list[tuple[float, tuple[int, ...]]]] = [
+        [(float(score), (tag,))] for tag, score in enumerate(scores[0] + begins)
+    ]
+    for step in scores[1:]:
+        total = np.logaddexp.reduce(total[:, None] + follows, axis=0) + step
+        best = [
+            heapq.nlargest(
+                count,
+                (
+                    (sum_ + follows[last, tag] + step[tag], (*path, tag))
+                    for last in range(len(best))
+                    for sum_, path in best[last]
+                ),
+            )
+            for tag in range(len(classes))
+        ]
+    whole = float(np.logaddexp.reduce(total))
+    found = heapq.nlargest(count, (entry for entries in best for entry in entries))
+    likely = [(path, float(np.exp(sum_ - whole))) for sum_, path in found if sum_ > IMPOSSIBLE / 2]
+    return [([classes[tag] for tag in path], probability) for path, probability in likely]
 
 
 def _viterbi(scores: Sequence[np.ndarray], begins: np.ndarray, follows: np.ndarray) -> list[np.ndarray]:

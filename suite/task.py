@@ -59,14 +59,28 @@ class Splits:
     notes: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that change when any example of any split changes."""
+        """Sixteen hexadecimal digits that change when any example of any split changes.
+
+        Media that are loaded on access count by what their light examples say of them (see `suite.data.lazy`), paths
+        left out.
+        """
         digest = hashlib.sha256()
         for split in ("train", "validation", "test"):
-            for example in getattr(self, split):
-                digest.update(json.dumps(dict(example), sort_keys=True, ensure_ascii=False, default=str).encode())
+            examples = getattr(self, split)
+            for example in getattr(examples, "light", examples):
+                told = {key: value for key, value in example.items() if key != "path"}
+                text = json.dumps(told, sort_keys=True, ensure_ascii=False, default=_identify)
+                digest.update(text.encode("utf-8", "surrogatepass"))
                 digest.update(b"\n")
             digest.update(b"\f")
         return digest.hexdigest()[:16]
+
+
+def _identify(value: Any) -> str:
+    """What JSON cannot hold, as text that tells one from another; the text of a large array leaves out its middle."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
+    return str(value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +130,7 @@ class Encoded:
     Args:
         inputs: for each input name, one array an example, shaped as `Spec.inputs` says.
         targets: one array an example; anything of the right shape for examples without an answer.
+        lengths: of each example's padded axis, where it is known without loading the example; `None`: it is looked up.
         origins: one an example, whatever `Task.decode` has to know to read the model's output for it, such as the place
             in the text from which it was cut. A task that cuts a long example in several has one entry for each piece.
         notes: what encoding had to leave out, counted ("3 words longer than 20 characters lose their middle").
@@ -123,6 +138,7 @@ class Encoded:
 
     inputs: Mapping[str, Sequence[np.ndarray]]
     targets: Sequence[np.ndarray]
+    lengths: Sequence[int] | None = None
     origins: Sequence[Any] = ()
     notes: tuple[str, ...] = ()
 
@@ -201,6 +217,7 @@ class Task:
         baselines: the models that are no neural networks, by name.
         families: for the name of a family, the architecture that it has for this task, where it is not that of the
             same name; ``{"cnn": "resnet"}``.
+        reads: what `build` can give to an architecture; see `Architecture.reads`.
     """
 
     name: str
@@ -222,6 +239,7 @@ class Task:
     calibrate: Callable[[Sequence[np.ndarray], Encoded, Sequence[Example], Spec], tuple[Spec, str]] = as_it_is
     baselines: Mapping[str, Baseline] = dataclasses.field(default_factory=dict)
     families: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    reads: tuple[str, ...] = ("sequence",)
     lower_is_better: frozenset[str] = frozenset()
 
     @property

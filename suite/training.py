@@ -186,7 +186,8 @@ class _Feed(keras.utils.PyDataset):
     """One epoch's batches in the form that `Model.fit` takes."""
 
     def __init__(self, batches: Batches):
-        super().__init__()
+        # Two threads read ahead where examples have to be loaded; their order stays as it is.
+        super().__init__(workers=2 if batches.lazy else 1, max_queue_size=8)
         self.batches = batches
 
     def __len__(self) -> int:

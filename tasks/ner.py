@@ -12,17 +12,20 @@ Meulder 2003, "Introduction to the CoNLL-2003 shared task").
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
 
-from suite import metrics, tags
+from suite import tags
+from suite.baselines import majority, tagging
 from suite.config import Table
 from suite.data import conll, text
-from suite.models import classic, majority
-from suite.task import Array, Encoded, Evaluation, Example, Spec, Task
+from suite.errors import InputError
+from suite.metrics import entities as metrics
+from suite.task import Answer, Architecture, Array, Encoded, Evaluation, Example, Spec, Task
 
 if TYPE_CHECKING:
     import keras
@@ -98,44 +101,56 @@ def encode(examples: Sequence[Example], spec: Spec) -> Encoded:
     )
 
 
-def build(spec: Spec, features: Features, *, encoder: Callable[..., Any], width: int) -> keras.Model:
-    """A tagger: embeddings of words, characters and shapes, the encoder, logits for each tag."""
-    from suite import heads
+def build(spec: Spec, features: Features, architecture: Architecture) -> keras.Model:
+    """A tagger: embeddings of words, characters and shapes, the architecture, logits for each tag."""
+    from suite.heads import tagging
 
-    return heads.tagger(
+    return tagging.tagger(
         spec,
         words=features.words,
         characters=features.characters,
         shapes=features.shapes,
         dropout=features.dropout,
         token_dropout=features.token_dropout,
-        width=width,
-        encoder=encoder,
+        width=architecture.width,
+        encoder=architecture.encode,
     )
 
 
-def loss() -> keras.Loss:
+def loss(features: Features) -> keras.Loss:
     """Cross-entropy, averaged over real tokens."""
     from suite.losses import CrossEntropy
 
     return CrossEntropy()
 
 
-def calibrate(logits: Sequence[np.ndarray], examples: Sequence[Example], spec: Spec) -> tuple[Spec, str]:
+def calibrate(
+    logits: Sequence[np.ndarray], encoded: Encoded, examples: Sequence[Example], spec: Spec
+) -> tuple[Spec, str]:
     """Chooses O's handicap by entity F1: of `HANDICAPS` the first that is best."""
 
     def score(handicap: float) -> float:
-        return evaluate(decode(logits, _with_handicap(spec, handicap)), examples).scores["f1"]
+        return evaluate(decode(logits, encoded, _with_handicap(spec, handicap)), examples).scores["f1"]
 
     best = max(HANDICAPS, key=score)
     return _with_handicap(spec, best), f"O handicap {best:g}, chosen on validation f1"
 
 
-def decode(logits: Sequence[np.ndarray], spec: Spec) -> list[list[str]]:
+def decode(logits: Sequence[np.ndarray], encoded: Encoded, spec: Spec) -> list[Tagging]:
     """The likeliest tags that are well-formed together: an I- never stands without its B-."""
     outside = np.array([tag == tags.OUTSIDE for tag in spec.classes])
     handicap = spec.preprocessing.get("handicap", 0.0) * outside
-    return tags.decode([scores - handicap for scores in logits], spec.classes)
+    scores = [sentence - handicap for sentence in logits]
+    return list(map(Tagging, tags.decode(scores, spec.classes), scores, [spec.classes] * len(scores)))
+
+
+class Tagging(list):
+    """A sentence's tags, and the scores (T, C) of all classes from which they were chosen."""
+
+    def __init__(self, chosen: Sequence[str], scores: np.ndarray, classes: Sequence[str]):
+        super().__init__(chosen)
+        self.scores = scores
+        self.classes = classes
 
 
 def _with_handicap(spec: Spec, handicap: float) -> Spec:
@@ -160,13 +175,47 @@ def evaluate(predictions: Sequence[Sequence[str]], examples: Sequence[Example]) 
     return Evaluation(scores, outcomes)
 
 
+def example(fields: Mapping[str, str]) -> Example:
+    """A sentence as it is typed, cut into words and punctuation marks.
+
+    Raises:
+        InputError: it has no word.
+    """
+    tokens = re.findall(r"\w+(?:[-'’.]\w+)*|[^\w\s]", fields["text"])
+    if not tokens:
+        raise InputError("expected a sentence of at least one word")
+    return {"tokens": tokens}
+
+
+def show(prediction: Sequence[str], example: Example, top: int) -> list[Answer]:
+    """The `top` likeliest readings of a sentence, each with its entities."""
+    readings: list[tuple[list[str], float | None]] = [(list(prediction), None)]
+    if isinstance(prediction, Tagging):
+        readings = [*tags.ranked(prediction.scores, prediction.classes, top)]
+    return [_answer(example["tokens"], found, probability) for found, probability in readings]
+
+
+def _answer(tokens: Sequence[str], found: Sequence[str], probability: float | None) -> Answer:
+    entities = [
+        {"type": kind, "text": " ".join(tokens[start:stop]), "start": start, "stop": stop}
+        for start, stop, kind in metrics.entities(found)
+    ]
+    words = list(tokens)
+    for start, stop, kind in metrics.entities(found):
+        words[start] = f"[{words[start]}"
+        words[stop - 1] += f" {kind}]"
+    return {"answer": " ".join(words), "probability": probability, "entities": entities}
+
+
 TASK = Task(
     name="ner",
     schema="tokens->tags",
+    fields=("text",),
     metric="f1",
     version=1,
     settings=Features,
     read=conll.read,
+    example=example,
     labels=lambda example: example["tags"],
     spec=spec,
     encode=encode,
@@ -175,5 +224,6 @@ TASK = Task(
     calibrate=calibrate,
     decode=decode,
     evaluate=evaluate,
-    baselines={"classic": classic.tagger, "majority": majority.tagger},
+    show=show,
+    baselines={"classic": tagging.tagger, "majority": majority.tagger},
 )

@@ -14,11 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from suite.data.lazy import Mapped
 from suite.task import Encoded, Spec
 
-FULL_BATCH_LENGTH = 128  # above it a batch holds fewer examples, so that a long text does not exhaust memory
-
-BEYOND = 64  # examples longer than all buckets are padded to a multiple of it
+BEYOND = 64  # examples longer than all buckets are padded to a multiple of it, or of a quarter of the longest bucket
 
 
 class Batch(NamedTuple):
@@ -89,14 +88,26 @@ class Batches:
         spec: which axes are padded.
         batch_size: examples in a batch of usual length.
         edges: lengths to pad to, from `bucket_lengths` of the training split; longer examples are padded to the next
-            multiple of `BEYOND`.
+            multiple of `BEYOND` or of a quarter of the longest.
+        full_length: the greatest length of which a batch holds `batch_size` examples; of longer ones it holds fewer, so
+            that they do not exhaust memory.
         seed: orders the examples anew for every epoch; `None` leaves them as they are, for prediction.
     """
 
-    def __init__(self, encoded: Encoded, spec: Spec, *, batch_size: int, edges: Sequence[int], seed: int | None = None):
+    def __init__(
+        self,
+        encoded: Encoded,
+        spec: Spec,
+        *,
+        batch_size: int,
+        edges: Sequence[int],
+        full_length: int = 128,
+        seed: int | None = None,
+    ):
         self.encoded = encoded
         self.spec = spec
         self.batch_size = batch_size
+        self.full_length = full_length
         self.seed = seed
         self.lengths = example_lengths(encoded, spec)
         self.buckets = np.array([_bucket(length, edges) for length in self.lengths], dtype=int)
@@ -145,9 +156,14 @@ class Batches:
         return Batch(inputs, targets, weights, np.where(np.arange(len(rows)) < len(members), rows, -1), length)
 
     def _rows(self, length: int) -> int:
-        if length <= FULL_BATCH_LENGTH:
+        if length <= self.full_length:
             return self.batch_size
-        return max(1, self.batch_size * FULL_BATCH_LENGTH // length)
+        return max(1, self.batch_size * self.full_length // length)
+
+    @property
+    def lazy(self) -> bool:
+        """Whether examples are loaded when a batch asks for them, which other threads can do ahead of time."""
+        return any(isinstance(values, Mapped) for values in self.encoded.inputs.values())
 
     def padding_share(self) -> float:
         """Share of all places in the padded batches that holds no real content, from 0 to 1."""
@@ -158,6 +174,8 @@ class Batches:
 
 def example_lengths(encoded: Encoded, spec: Spec) -> np.ndarray:
     """For each example the longest of its padded axes; 0 where nothing is padded."""
+    if encoded.lengths is not None:
+        return np.asarray(encoded.lengths, dtype=int)
     lengths = np.zeros(len(encoded), dtype=int)
     arrays: Mapping[str, Sequence[np.ndarray]] = {**encoded.inputs, "\0target": encoded.targets}
     shapes = {**{name: array.shape for name, array in spec.inputs.items()}, "\0target": spec.target.shape}
@@ -171,7 +189,8 @@ def _bucket(length: int, edges: Sequence[int]) -> int:
     for edge in edges:
         if length <= edge:
             return edge
-    return -(-length // BEYOND) * BEYOND
+    step = max(BEYOND, max(edges, default=0) // 4)
+    return -(-length // step) * step
 
 
 def _stack(arrays: Sequence[np.ndarray], shape: tuple[int | None, ...], dtype: str, length: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.errors import InputError
+from suite.faults import Faults
 
 _BOM = b"\xef\xbb\xbf"
 _TAG = re.compile(r"O|[BIELSU]-\S+")
@@ -21,7 +22,7 @@ _BLANKS = " \t"  # what separates columns; a token may be or hold any other whit
 _SHOWN = 60  # characters of a faulty line that an error shows
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def read(path: Path, faults: Faults | None = None) -> list[dict[str, Any]]:
     """The sentences of a CoNLL file as ``{"tokens": [...], "tags": [...]}``, tags in IOB2.
 
     The token is the first column and the tag is the last. A line with a tab is split at tabs, so that a token may
@@ -32,6 +33,10 @@ def read(path: Path) -> list[dict[str, Any]]:
 
     Tags may be IOB1, IOB2, BIOES or BILOU; see `iob2`. No token is ever dropped.
 
+    Args:
+        path: the file.
+        faults: told of each line that is wrong; where faults are skipped, its sentence is left out.
+
     Raises:
         InputError: the file cannot be read or is no CoNLL file; the message says in which line and what was expected.
     """
@@ -40,15 +45,21 @@ def read(path: Path) -> list[dict[str, Any]]:
     examples: list[dict[str, Any]] = []
     tokens: list[str] = []
     tags: list[str] = []
+    faults, whole = faults or Faults(), True
     for number, line in enumerate([*lines, ""], start=1):
         if not line.strip() or line.split(maxsplit=1)[0] == "-DOCSTART-":
-            if tokens:
+            if tokens and whole:
                 examples.append({"tokens": tokens, "tags": iob2(tags)})
-                tokens, tags = [], []
+            tokens, tags, whole = [], [], True
         elif not _is_comment(line, tabs=tabs):
-            token, tag = _columns(line, f"{path}:{number}")
-            tokens.append(token)
-            tags.append(tag)
+            try:
+                token, tag = _columns(line, f"{path}:{number}")
+            except InputError as error:
+                faults.found(str(error))
+                whole = False
+            else:
+                tokens.append(token)
+                tags.append(tag)
     if not examples:
         raise InputError(f"{path}: no sentence in this file; expected lines of a token and a tag, such as 'EU B-ORG'")
     return examples

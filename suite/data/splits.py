@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from suite.data.lazy import light, take
 from suite.errors import InputError, did_you_mean
+from suite.faults import Faults
 from suite.task import Example, Splits
 
 ANSWERS = frozenset({"answer", "label", "oracle", "tags"})
@@ -26,18 +28,25 @@ _SEED = 2017
 
 
 def read_files(
-    read: Callable[[Path], list[Example]],
-    *,
-    train: Path | None = None,
-    validation: Path | None = None,
-    test: Path | None = None,
-) -> dict[str, list[Any]]:
+    read: Callable[[Path, Faults], Sequence[Example]], files: Mapping[str, Path | None], *, skip_bad: bool = False
+) -> dict[str, Sequence[Any]]:
     """The user's own files as a dataset's `load` would return them; a split without a file is left out.
 
     ``{**dataset.load(data_dir), **read_files(...)}`` replaces those splits of a dataset for which there is a file.
+
+    Args:
+        read: a task's.
+        files: split -> its file or folder.
+        skip_bad: leave out what cannot be used, and count it in the notes, instead of refusing it.
     """
-    paths = {"train": train, "validation": validation, "test": test}
-    return {split: read(path) for split, path in paths.items() if path is not None}
+    parts: dict[str, Sequence[Any]] = {}
+    notes: list[str] = []
+    for split, path in files.items():
+        if path is not None:
+            faults = Faults(skip=skip_bad)
+            parts[split] = read(path, faults)
+            notes += faults.notes(split)
+    return {**parts, "notes": notes} if notes else parts
 
 
 def make_splits(
@@ -77,7 +86,7 @@ def make_splits(
     if limit is not None and limit < 1:
         raise InputError(f"limit: expected at least 1 example of each split, received {limit}")
     notes = list(parts.get("notes", ()))
-    splits = {split: list(examples) for split, examples in parts.items() if split != "notes"}
+    splits = {split: examples for split, examples in parts.items() if split != "notes"}
     _check(splits, name=name)
     for split, share in (("test", test_share), ("validation", validation_share)):
         if split not in splits:
@@ -86,9 +95,10 @@ def make_splits(
     if limit is not None:
         splits = {split: _sample(examples, limit)[0] for split, examples in splits.items()}
         notes.append(f"at most {limit:,} examples of each split, sampled by a fixed seed")
-    notes += _shared_examples(splits["train"], splits["test"], frozenset(answers))
+    train, test = light(splits["train"]), light(splits["test"])
+    notes += _shared_examples(train, test, frozenset(answers))
     if labels is not None:
-        notes += _new_labels(splits["train"], splits["test"], labels)
+        notes += _new_labels(train, test, labels)
     return Splits(dataset=name, notes=tuple(notes), **splits)
 
 
@@ -96,23 +106,24 @@ def _check(splits: Mapping[str, Sequence[Example]], *, name: str) -> None:
     for split, examples in splits.items():
         if split not in _SPLITS:
             raise InputError(f"{name}: unknown split {split!r}; {did_you_mean(split, _SPLITS)}")
-        if not examples:
+        if not len(examples):
             raise InputError(f"{name}: {split} has no example; expected at least 1")
     if "train" not in splits:
         raise InputError(f"{name}: no training examples; expected a file or a dataset that has them")
 
 
-def _sample(examples: list[Example], size: int) -> tuple[list[Example], list[Example]]:
+def _sample(examples: Sequence[Example], size: int) -> tuple[Sequence[Example], Sequence[Example]]:
     """A sample of that size and the rest, both in order. A smaller sample is part of a larger one."""
     # Of all of Python's random methods, random() alone is promised to give the same numbers in every version.
     generator = random.Random(_SEED)
-    rank = [generator.random() for _ in examples]
-    chosen = set(sorted(range(len(examples)), key=rank.__getitem__)[:size])
-    sample = [example for index, example in enumerate(examples) if index in chosen]
-    return sample, [example for index, example in enumerate(examples) if index not in chosen]
+    rank = [generator.random() for _ in range(len(examples))]
+    chosen = sorted(range(len(examples)), key=rank.__getitem__)
+    return take(examples, sorted(chosen[:size])), take(examples, sorted(chosen[size:]))
 
 
-def _cut(train: list[Example], share: float, *, split: str, name: str) -> tuple[list[Example], list[Example], str]:
+def _cut(
+    train: Sequence[Example], share: float, *, split: str, name: str
+) -> tuple[Sequence[Example], Sequence[Example], str]:
     size = max(1, round(share * len(train)))
     if size >= len(train):
         raise InputError(
@@ -124,6 +135,8 @@ def _cut(train: list[Example], share: float, *, split: str, name: str) -> tuple[
 
 
 def _key(example: Example, answers: frozenset[str]) -> str:
+    if "digest" in example:  # of a file, which may be there twice under two names
+        return str(example["digest"])
     inputs = {key: value for key, value in example.items() if key not in answers}
     return json.dumps(inputs, sort_keys=True, default=_array_key)
 
@@ -136,13 +149,15 @@ def _array_key(value: object) -> str:
     return f"{array.dtype} {array.shape} {hashlib.sha256(array.tobytes()).hexdigest()}"
 
 
-def _shared_examples(train: list[Example], test: list[Example], answers: frozenset[str]) -> list[str]:
+def _shared_examples(train: Sequence[Example], test: Sequence[Example], answers: frozenset[str]) -> list[str]:
     known = {_key(example, answers) for example in train}
     shared = sum(_key(example, answers) in known for example in test)
     return [f"{shared:,} of {len(test):,} test examples are also in train"] if shared else []
 
 
-def _new_labels(train: list[Example], test: list[Example], labels: Callable[[Example], Iterable[str]]) -> list[str]:
+def _new_labels(
+    train: Sequence[Example], test: Sequence[Example], labels: Callable[[Example], Iterable[str]]
+) -> list[str]:
     known = {label for example in train for label in labels(example)}
     new = Counter(label for example in test for label in labels(example) if label not in known)
     if not new:

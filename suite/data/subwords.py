@@ -48,10 +48,10 @@ def train(texts: Iterable[str], *, size: int, lowercase: bool = True, specials: 
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN, continuing_subword_prefix=CONTINUED))  # type: ignore[call-arg]
+    tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN, continuing_subword_prefix=CONTINUED))
     steps = [normalizers.NFKC(), *([normalizers.Lowercase()] if lowercase else [])]
-    tokenizer.normalizer = normalizers.Sequence(steps)  # type: ignore[assignment]
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()  # type: ignore[assignment]
+    tokenizer.normalizer = normalizers.Sequence(steps)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     trainer = trainers.WordPieceTrainer(
         vocab_size=size,
         special_tokens=[PADDING, UNKNOWN, *specials],
@@ -104,7 +104,7 @@ class Subwords:
 
     def piece(self, number: int) -> str:
         """The piece of this number, as in the vocabulary."""
-        return self._tokenizer.id_to_token(number)
+        return self._tokenizer.id_to_token(number) or UNKNOWN
 
     def encode(self, text: str) -> Pieces:
         """The text in pieces; an empty text, and one of blanks alone, has none."""

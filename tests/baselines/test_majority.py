@@ -3,7 +3,7 @@
 import pytest
 
 from suite.errors import InputError
-from suite.models import majority
+from suite.baselines import majority
 
 
 def example(text: str) -> dict[str, list[str]]:

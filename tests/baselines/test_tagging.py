@@ -12,8 +12,9 @@ import pytest
 
 from suite.data import conll
 from suite.errors import InputError
-from suite.metrics import entity_scores
-from suite.models import classic, majority
+from suite.metrics.entities import entity_scores
+from suite.baselines import majority
+from suite.baselines import tagging as classic
 
 DATA = Path(os.environ.get("SUITE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 WNUT = DATA / "ner" / "wnut17"

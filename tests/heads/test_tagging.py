@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from suite.heads import tagger
+from suite.heads.tagging import tagger
 from suite.models import transformer
 from suite.task import Array, Spec
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics import accuracy_score, f1_score, precision_score, recall_score
 
-from suite.metrics import entities, entity_scores
+from suite.metrics.entities import entities, entity_scores
 
 TAGS = ["O", *(f"{prefix}-{kind}" for kind in ("PER", "LOC", "creative-work") for prefix in "BI")]
 PAIR = st.tuples(st.sampled_from(TAGS), st.sampled_from(TAGS))

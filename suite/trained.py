@@ -1,0 +1,202 @@
+"""A model that was trained: loaded from its run's directory, to answer new inputs and to be scored on other data."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from suite import backend as backends
+from suite import config as configuration
+from suite import find, records
+from suite.config import RunConfig, Table
+from suite.data import splits as cutting
+from suite.data.batching import Batches, bucket_lengths, example_lengths
+from suite.data.lazy import light
+from suite.errors import InputError, RunError
+from suite.records import Directory
+from suite.runner import Prepared
+from suite.task import Example, Prediction, Result, Spec, Splits, Task
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A finished run's model.
+
+    Args:
+        directory: the run's.
+        task: its task.
+        origin: the task's name or file.
+        config: its configuration.
+        result: its result.
+        predict: examples -> predictions.
+        backend: what computes; `None` for a model that is no neural network.
+    """
+
+    directory: Directory
+    task: Task
+    origin: str
+    config: RunConfig
+    result: Result
+    predict: Callable[[Sequence[Example]], Sequence[Prediction]]
+    backend: backends.Backend | None
+
+
+def load(path: Path, *, device: str = "auto") -> Trained:
+    """The model of a run's directory, ready to answer.
+
+    The model of a classic baseline is a Python pickle, and loading a pickle runs whatever code it names: load no
+    directory whose origin you do not trust.
+
+    Args:
+        path: the run's directory.
+        device: `auto` takes a GPU where there is one.
+
+    Raises:
+        InputError: it is no directory of a finished run, or what it holds is damaged.
+    """
+    asked, result, directory = _read(path)
+    task = find.task(asked["task_origin"])
+    if task.version != asked["task_version"]:
+        raise InputError(
+            f"{path}: made for version {asked['task_version']} of task {task.name}, which is now at {task.version}: "
+            f"train it again"
+        )
+    config = _config(asked["config"], task, path)
+    if config.model in task.baselines:
+        predict, backend = _load_baseline(path), None
+    else:
+        backend = backends.prepare(device=device, precision=config.precision)
+        # Imports whatever layers of the user's own the model is made of.
+        configuration.architecture(task, config.model).encoder(config.architecture)
+        predict = _load_network(path, task, config)
+    return Trained(
+        directory=directory,
+        task=task,
+        origin=asked["task_origin"],
+        config=config,
+        result=result,
+        predict=predict,
+        backend=backend,
+    )
+
+
+def evaluate(trained: Trained, splits: Splits, *, output: Path) -> Result:
+    """Scores a trained model on the test split of other data, and keeps the outcomes in a directory of its own.
+
+    Args:
+        trained: the model.
+        splits: the data, of which test alone is read.
+        output: the folder in which the evaluation gets a directory.
+    """
+    test = splits.test
+    evaluation = trained.task.evaluate(trained.predict(test), light(test))
+    prepared = Prepared(trained.task, splits, trained.config, trained.origin)
+    name = f"{trained.directory.run_id}-on-{records.slug(splits.dataset)}-{prepared.fingerprint[:8]}"
+    directory = Directory(output / name)
+    result = dataclasses.replace(
+        records.result(trained.config, trained.task, prepared, directory, trained.backend),
+        params=trained.result.params,
+        scores=evaluation.scores,
+        note=f"trained on {trained.result.dataset} as {trained.directory.run_id}",
+    )
+    directory.write_outcomes(evaluation.outcomes)
+    directory.finish(result)
+    return result
+
+
+def test_data(
+    trained: Trained, *, dataset: str | None, test: Path | None, data_dir: Path | None, skip_bad: bool
+) -> Splits:
+    """What a model is to be scored on: the test split of a dataset, cut as in a run, or a file of the user's own."""
+    data = trained.config.data
+    if test is not None:
+        if dataset is not None:
+            raise InputError("--dataset and --test: give one of them")
+        parts = cutting.read_files(trained.task.read, {"test": test}, skip_bad=skip_bad)
+        return Splits(
+            dataset=test.name, train=[], validation=[], test=parts["test"], notes=tuple(parts.get("notes", ()))
+        )
+    if dataset is None:
+        raise InputError("nothing to score on: give --dataset NAME or --test FILE")
+    parts = find.load_dataset(dataset, schema=trained.task.schema, data_dir=data_dir)
+    return cutting.make_splits(
+        parts,
+        name=find.module_name(dataset),
+        validation_share=data.validation_share,
+        limit=data.limit,
+        labels=trained.task.labels,
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Result, Directory]:
+    directory = Directory(path)
+    if not (path / "run.json").is_file():
+        what = "no such folder" if not path.exists() else "not a run's directory: it has no run.json"
+        raise InputError(f"{path}: {what}; expected a directory below runs/ that `python -m suite run` made")
+    try:
+        asked = json.loads((path / "run.json").read_text("utf8"))
+        result = directory.finished()
+        asked["task_origin"], asked["task_version"], asked["config"]["model"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: damaged, or made by an older version: {type(error).__name__}: {error}") from error
+    if result is None:
+        raise InputError(f"{path}: this run has not finished; the command that began it continues it with --resume")
+    if result.status != "ok":
+        raise InputError(f"{path}: this run {result.status}: {result.note}")
+    return asked, result, directory
+
+
+def _config(values: dict[str, Any], task: Task, path: Path) -> RunConfig:
+    model = values["model"]
+    kinds: dict[str, type[BaseModel]] = {
+        "features": task.settings,
+        "architecture": Table if model in task.baselines else configuration.architecture(task, model).Config,
+    }
+    try:
+        parts = {name: kind.model_validate_json(json.dumps(values[name])) for name, kind in kinds.items()}
+        rest = {key: value for key, value in values.items() if key not in kinds}
+        data = configuration.DataConfig.model_validate_json(json.dumps(rest.pop("data")))
+        train = configuration.TrainConfig.model_validate_json(json.dumps(rest.pop("train")))
+        return RunConfig(**rest, **parts, data=data, train=train)  # type: ignore[arg-type]
+    except (ValidationError, KeyError, TypeError) as error:
+        raise InputError(f"{path / 'run.json'}: not a configuration of this version: {error}") from error
+
+
+def _load_baseline(path: Path) -> Callable[[Sequence[Example]], Sequence[Prediction]]:
+    try:
+        return pickle.loads((path / "model.pickle").read_bytes())
+    except Exception as error:  # a damaged pickle may raise anything
+        raise InputError(f"{path / 'model.pickle'}: cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _load_network(path: Path, task: Task, config: RunConfig) -> Callable[[Sequence[Example]], Sequence[Prediction]]:
+    import keras
+
+    from suite import layers, losses, training  # noqa: F401 - Keras finds layers by their registered names
+
+    try:
+        spec = Spec.from_json((path / "spec.json").read_text("utf8"))
+        model = keras.saving.load_model(path / "model.keras", compile=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path / 'model.keras'}: cannot be loaded: {error}") from error
+
+    def predict(examples: Sequence[Example]) -> Sequence[Prediction]:
+        encoded = task.encode(examples, spec)
+        if not len(encoded):
+            raise RunError("there is nothing to predict")
+        batches = Batches(
+            encoded,
+            spec,
+            batch_size=config.train.batch_size,
+            edges=bucket_lengths(example_lengths(encoded, spec), config.data.buckets),
+            full_length=config.data.full_length,
+        )
+        return task.decode(training.predict(model, batches), encoded, spec)
+
+    return predict
