@@ -188,11 +188,11 @@ def evaluate(
         from suite import report, trained
         from suite.console import reporter
 
-        board.check(leaderboard)
         model = trained.load(run_dir, device=device)
         splits = trained.test_data(model, dataset=dataset, test=test, data_dir=data_dir, skip_bad=skip_bad)
         for note in splits.notes:
             reporter().say(f"note: {note}")
+        board.check(leaderboard)
         result = trained.evaluate(model, splits, output=output)
         rows = board.append(leaderboard, board.rows(result))
         files = [f"{leaderboard}: {rows} rows added", f"{output / result.run_id}/"]

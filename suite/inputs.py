@@ -49,7 +49,7 @@ def as_text(given: Given, answers: Sequence[Answer]) -> str:
     cells = []
     for answer in answers:
         probability = answer["probability"]
-        cells += [str(answer["answer"]), "" if probability is None else f"{probability:.4f}"]
+        cells += [str(answer["answer"]), "n/a" if probability is None else f"{probability:.4f}"]
     return "\t".join(" ".join(cell.split()) for cell in cells)
 
 

@@ -114,7 +114,6 @@ def test_data(
     trained: Trained, *, dataset: str | None, test: Path | None, data_dir: Path | None, skip_bad: bool
 ) -> Splits:
     """What a model is to be scored on: the test split of a dataset, cut as in a run, or a file of the user's own."""
-    data = trained.config.data
     if test is not None:
         if dataset is not None:
             raise InputError("--dataset and --test: give one of them")
@@ -128,8 +127,7 @@ def test_data(
     return cutting.make_splits(
         parts,
         name=find.module_name(dataset),
-        validation_share=data.validation_share,
-        limit=data.limit,
+        validation_share=trained.config.data.validation_share,
         labels=trained.task.labels,
     )
 

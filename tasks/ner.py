@@ -96,7 +96,10 @@ def encode(examples: Sequence[Example], spec: Spec) -> Encoded:
             "characters": [np.stack([characters for _, _, characters in sentence]) for sentence in found],
         },
         # Only training targets are compared with anything, and training has no tag that is not a class.
-        targets=[np.array([classes.get(tag, 0) for tag in example["tags"]], dtype="int32") for example in examples],
+        targets=[
+            np.array([classes.get(tag, 0) for tag in example.get("tags", example["tokens"])], dtype="int32")
+            for example in examples
+        ],
         notes=(f"words of more than {limit} characters, read without their middle: {long:,}",) if long else (),
     )
 

@@ -32,7 +32,7 @@ def logits(model, parts):
     sets = ["features.words=6", "features.characters=6", "features.shapes=4", "model.width=12", "model.depth=1"]
     wanted = config.wanted("ner", models=[model], sets=sets)
     (one,) = config.resolve(wanted)
-    prepared = runner.Prepared(wanted.task, make_splits(parts, name="news", limit=20), one)
+    prepared = runner.Prepared(wanted.task, make_splits(parts, name="news", limit=20), one, "ner")
     tagger = runner.build(one, prepared)
     random = np.random.default_rng(0)
     for weight in tagger.weights:

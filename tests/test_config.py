@@ -12,12 +12,22 @@ def resolve(*sets, models=("transformer",), seeds=(0,), task="ner", **options):
     return config.resolve(config.wanted(task, models=models, sets=sets, **options), seeds=seeds)
 
 
-@pytest.mark.parametrize("dataset", ["news", "wnut17", "conll2003"])
+@pytest.mark.parametrize("task", find.tasks())
 @pytest.mark.parametrize("overlays", [(), ("smoke",)])
-def test_every_shipped_configuration_resolves_for_every_model(dataset, overlays):
-    for task in find.tasks():
-        models = [*find.architectures(), *find.task(task).baselines]
+def test_every_shipped_configuration_resolves_for_every_model(task, overlays):
+    models = find.models(find.task(task))
+    for dataset in find.datasets(find.task(task).schema):
         assert len(resolve(models=models, task=task, dataset=dataset, overlays=overlays)) == len(models)
+
+
+def test_a_variant_of_a_dataset_takes_the_overlay_of_the_dataset():
+    assert resolve(dataset="wnut17:some")[0].train == resolve(dataset="wnut17")[0].train
+    assert resolve(dataset="news")[0].train != resolve(dataset="wnut17")[0].train
+
+
+def test_a_model_may_have_features_of_its_own():
+    transformer, cnn = resolve("model.cnn.features.dropout=0.5", models=["transformer", "cnn"])
+    assert (transformer.features.dropout, cnn.features.dropout) == (0.2, 0.5)
 
 
 def test_later_layers_win():

@@ -9,8 +9,6 @@ import hashlib
 from collections.abc import Collection
 from pathlib import Path
 
-import pandas as pd
-
 from suite.errors import InputError
 from suite.faults import Faults
 
@@ -64,6 +62,8 @@ def _from_folder(path: Path, faults: Faults, *, suffixes: Collection[str], kind:
 
 
 def _from_table(path: Path, faults: Faults, *, suffixes: Collection[str], kind: str) -> list[dict[str, str]]:
+    import pandas as pd
+
     try:
         table = pd.read_csv(
             path, sep=TABLES[path.suffix.lower()], dtype=str, keep_default_na=False, encoding="utf-8-sig"

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,7 +39,8 @@ def train(texts: Iterable[str], *, size: int, lowercase: bool = True, specials: 
 
     Args:
         texts: training texts.
-        size: the most pieces that the vocabulary may have, padding, unknown and specials among them.
+        size: the most pieces that the vocabulary may have, padding, unknown and specials among them; more only where
+            the texts have so many different characters.
         lowercase: whether capitals are read as small letters.
         specials: further tokens that no text contains, such as ``"[SEP]"``; see `Subwords.special`.
 
@@ -52,15 +53,20 @@ def train(texts: Iterable[str], *, size: int, lowercase: bool = True, specials: 
     steps = [normalizers.NFKC(), *([normalizers.Lowercase()] if lowercase else [])]
     tokenizer.normalizer = normalizers.Sequence(steps)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    texts = list(texts)
+    characters = sorted({character for text in texts for character in tokenizer.normalizer.normalize_str(text)})
+    # Pieces of one character get their numbers here: the trainer would number them in any order, and ties between
+    # pairs of pieces go by their numbers.
+    inside = [CONTINUED + character for character in characters if not character.isspace()]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=size,
-        special_tokens=[PADDING, UNKNOWN, *specials],
+        vocab_size=max(size, len(specials) + 2 * len(inside)),
+        special_tokens=[PADDING, UNKNOWN, *specials, *inside],
         continuing_subword_prefix=CONTINUED,
         show_progress=False,
     )
-    with _single_threaded():
-        tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer.to_str()
+    tokenizer.train_from_iterator(texts, trainer)
+    # No text may spell a special token.
+    return json.dumps({**json.loads(tokenizer.to_str()), "added_tokens": []}, ensure_ascii=False)
 
 
 class Subwords:
@@ -77,7 +83,7 @@ class Subwords:
     ['Lower', 'LOW']
     """
 
-    def __init__(self, json: str):
+    def __init__(self, json: str) -> None:
         self.json = json
 
     @cached_property
@@ -123,17 +129,3 @@ class Subwords:
 
     def __getstate__(self) -> dict[str, str]:
         return {"json": self.json}
-
-
-class _single_threaded:  # noqa: N801 - reads as a statement
-    """Training in one thread, for counts that are merged in any order may break ties differently."""
-
-    def __enter__(self) -> None:
-        self.before = os.environ.get("TOKENIZERS_PARALLELISM")
-        os.environ["TOKENIZERS_PARALLELISM"] = "false"
-
-    def __exit__(self, *exception: object) -> None:
-        if self.before is None:
-            os.environ.pop("TOKENIZERS_PARALLELISM")
-        else:
-            os.environ["TOKENIZERS_PARALLELISM"] = self.before

@@ -2,8 +2,8 @@
 
 import pytest
 
-from suite.errors import InputError
 from suite.baselines import majority
+from suite.errors import InputError
 
 
 def example(text: str) -> dict[str, list[str]]:

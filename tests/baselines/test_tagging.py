@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from suite.baselines import majority
+from suite.baselines import tagging as classic
 from suite.data import conll
 from suite.errors import InputError
 from suite.metrics.entities import entity_scores
-from suite.baselines import majority
-from suite.baselines import tagging as classic
 
 DATA = Path(os.environ.get("SUITE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 WNUT = DATA / "ner" / "wnut17"

@@ -1,12 +1,15 @@
 """Splits: cut by the same draw each time, limited in order, nothing dropped, everything noteworthy counted."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from suite.data.lazy import Lazy, light
 from suite.data.splits import make_splits, read_files
 from suite.errors import InputError
+from suite.faults import Faults
 
 
 def words(*texts):
@@ -116,9 +119,54 @@ def test_a_dataset_s_own_notes_come_first():
 
 
 def test_files_replace_the_splits_of_a_dataset():
-    def read(path: Path) -> list:
+    def read(path: Path, faults: Faults) -> list:
         return words(path.stem)
 
-    own = read_files(read, train=Path("mine"), test=None)
+    own = read_files(read, {"train": Path("mine"), "test": None})
     splits = make_splits({"train": TRAIN, "validation": words("v"), "test": words("t"), **own}, name="x")
     assert (splits.train, splits.validation, splits.test) == (words("mine"), words("v"), words("t"))
+
+
+def test_what_cannot_be_used_is_refused_or_left_out_and_counted():
+    def read(path: Path, faults: Faults) -> list:
+        for number in range(4):
+            faults.found(f"{path}:{number}: odd; expected even")
+        return words("mine")
+
+    with pytest.raises(InputError, match="mine:0: odd; expected even"):
+        read_files(read, {"train": Path("mine")})
+    own = read_files(read, {"train": Path("mine")}, skip_bad=True)
+    note = make_splits({**own, "test": words("t"), "validation": words("v")}, name="x").notes[0]
+    assert note.startswith("train: 4 left out that could not be used: mine:0")
+    assert note.endswith("; and 1 more")
+
+
+def test_media_are_cut_and_compared_without_being_loaded():
+    def load(light):
+        raise AssertionError("loaded")
+
+    lights = [{"path": f"{i}.png", "label": "ab"[i % 2], "digest": str(i // 2)} for i in range(20)]
+    splits = make_splits(
+        {"train": Lazy(lights[:14], load), "test": Lazy(lights[13:], load)},
+        name="x",
+        limit=9,
+        labels=lambda example: [example["label"]],
+    )
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (9, 1, 7)
+    assert any("test examples are also in train" in note for note in splits.notes) == any(
+        a["digest"] == b["digest"] for a in light(splits.train) for b in light(splits.test)
+    )
+    moved = Lazy([{**one, "path": "elsewhere"} for one in light(splits.train)], load)
+    assert dataclasses.replace(splits, train=moved).fingerprint() == splits.fingerprint()
+    changed = Lazy([{**one, "digest": "other"} for one in light(splits.train)], load)
+    assert dataclasses.replace(splits, train=changed).fingerprint() != splits.fingerprint()
+
+
+def test_the_fingerprint_sees_the_middle_of_a_large_array():
+    arrays = [np.zeros(5000), np.zeros(5000)]
+    arrays[1][2500] = 1
+    marks = set()
+    for array in arrays:
+        parts = {split: [{"x": array}] for split in ("train", "validation", "test")}
+        marks.add(make_splits(parts, name="x").fingerprint())
+    assert len(marks) == 2

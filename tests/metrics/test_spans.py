@@ -1,4 +1,4 @@
-"""SQuAD's scores, held against the steps of its evaluation scripts on a file of awkward cases, and on random answers."""
+"""SQuAD's scores, against the steps of its evaluation scripts on a file of awkward cases, and on random answers."""
 
 import collections
 import json
