@@ -23,6 +23,7 @@ from suite.layers.linear import LinearAttention
 from suite.layers.local import LocalAttention
 from suite.layers.log_mel import LogMel
 from suite.layers.mask import AttentionMask
+from suite.layers.noise import AdditiveNoise
 from suite.layers.patch import ConvolutionalTokenizer, PatchEmbedding
 from suite.layers.pooling import AttentionPooling, FirstPooling, MaxPooling, MeanPooling, Pooling
 from suite.layers.positions import Position
@@ -32,11 +33,14 @@ from suite.layers.residual import Residual
 from suite.layers.rotary import Rotary
 from suite.layers.rotary_scaling import LinearScaling, Llama3Scaling, NTKScaling, RotaryScaling, YaRNScaling
 from suite.layers.sinusoidal import Sinusoidal
+from suite.layers.spec_augment import SpecAugment
 from suite.layers.stacks import Decoder, Encoder
 from suite.layers.talking_heads import TalkingHeadsAttention
+from suite.layers.time_shift import TimeShift
 
 __all__ = [
     "AdditiveAttention",
+    "AdditiveNoise",
     "Alibi",
     "AttentionMask",
     "AttentionPooling",
@@ -85,7 +89,9 @@ __all__ = [
     "RotaryScaling",
     "Sinusoidal",
     "SinusoidalGrid",
+    "SpecAugment",
     "TalkingHeadsAttention",
+    "TimeShift",
     "TokenEmbedding",
     "YaRNScaling",
     "capture_attention",

@@ -149,6 +149,7 @@ ATTENTION = {
 PLAIN_SCORES = {k: v for k, v in ATTENTION.items() if k not in ("soft_cap", "window", "position", "scale")}
 ARGUMENTS = {
     layers.AdditiveAttention: ATTENTION,
+    layers.AdditiveNoise: {"low": 5.0, "high": 30.0, "share": 0.25, "seed": 3},
     layers.AttentionPooling: {"hidden": 7},
     layers.CharacterEmbedding: {"vocabulary": 17, "width": 5, "character_width": 7, "window": 5},
     layers.ChunkedAttention: {**ATTENTION, "chunk": 13},
@@ -184,7 +185,17 @@ ARGUMENTS = {
     layers.PatchEmbedding: {"width": 5, "patch": (2, 3), "pad": True, "use_bias": False},
     layers.RelativeAttention: {**ATTENTION, "project": False},
     layers.Residual: {"norm": ..., "placement": "post", "dropout": 0.1, "drop_path": 0.1, "layer_scale": 0.5},
+    layers.SpecAugment: {
+        "frames": 1,
+        "frame_width": 7,
+        "frame_share": 0.3,
+        "bands": 3,
+        "band_width": 5,
+        "value": -1.0,
+        "seed": 3,
+    },
     layers.TalkingHeadsAttention: ATTENTION,
+    layers.TimeShift: {"limit": 7, "seed": 3},
     layers.TokenEmbedding: {"vocabulary": 17, "width": 5, "token_dropout": 0.1, "scale": True},
 }
 ABSTRACT = {layers.Block, layers.Pooling}
