@@ -178,7 +178,7 @@ class _Writer:
         return self._fill(pattern, like=self._word(sense), unlike=self._word(not sense))
 
     def _facts(self) -> str:
-        count = self._dice.pick((0, 0, 1, 1, 2))
+        count = self._dice.pick((0, 0, 0, 1, 1))
         return " ".join(self._fact() for _ in range(count))
 
     def _fact(self) -> str:
