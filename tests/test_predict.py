@@ -125,6 +125,7 @@ def test_its_own_test_data_gives_the_scores_of_the_run(runs, tmp_path):
         ([], "nothing to score on"),
         (["--dataset", "news", "--test", "own.conll"], "give one of them"),
         (["--dataset", "nosuch"], "unknown dataset 'nosuch'"),
+        (["--dataset", "reviews"], "'reviews' maps text->label, the task needs tokens->tags"),
         (["--test", "none.conll"], "none.conll: no such file"),
     ],
 )

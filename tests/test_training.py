@@ -1,5 +1,6 @@
 """Training of neural models through the runner: what is chosen, what is kept, what a resumed run ends with."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import leaderboard
 from suite import backend, config, find, records, runner
 from suite.cli import app
 from suite.console import Reporter
+from suite.data.batching import example_lengths
+from suite.data.lazy import Mapped
 from suite.data.splits import make_splits
 from suite.records import Directory
 from suite.task import Spec
@@ -204,3 +207,34 @@ def test_peak_memory_is_this_runs_own():
     del block
     records.reset_peak_memory()
     assert records.peak_memory_mb() < before + 100
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="bit-identical training is promised on TensorFlow")
+def test_examples_that_are_loaded_as_training_goes_on_give_the_same_weights(tmp_path, computing, parts):
+    """In the same order, read ahead by other threads."""
+    one, prepared = prepare(parts, "train.epochs=2")
+    loaded = set()
+
+    def load(number):
+        loaded.add(number)
+        return number
+
+    class Streamed(runner.Prepared):
+        @property
+        def train(self):
+            numbers = Mapped(range(len(prepared.train)), load)
+            inputs = {name: Mapped(numbers, values.__getitem__) for name, values in prepared.train.inputs.items()}
+            return dataclasses.replace(
+                prepared.train, inputs=inputs, lengths=example_lengths(prepared.train, self.spec)
+            )
+
+    results = []
+    for kind in (runner.Prepared, Streamed):
+        directory = Directory.new(tmp_path, one, prepared)
+        made = kind(prepared.task, prepared.splits, one, "ner")
+        results.append((run(one, made, directory, computing).scores, directory))
+    assert loaded == set(range(len(prepared.train)))
+    assert results[0][0] == results[1][0]
+    models = [keras.models.load_model(directory.path / "model.keras", compile=False) for _, directory in results]
+    for a, b in zip(models[0].weights, models[1].weights, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b))

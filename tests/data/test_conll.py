@@ -11,6 +11,7 @@ from seqeval.metrics.sequence_labeling import get_entities
 
 from suite.data import conll
 from suite.errors import InputError
+from suite.faults import Faults
 
 GOOD = "EU\tB-ORG\nrejects\tO\n\nPeter\tB-PER\nBlackburn\tI-PER\n"
 
@@ -163,3 +164,11 @@ def test_mutated_files_give_examples_or_an_input_error(tmp_path):
             assert all(len(example["tokens"]) == len(example["tags"]) > 0 for example in examples)
             assert all(conll.iob2(example["tags"]) == example["tags"] for example in examples)
     assert 50 < read < 550
+
+
+def test_a_sentence_with_a_fault_is_left_out_alone(tmp_path):
+    path = tmp_path / "own.conll"
+    path.write_text("EU B-ORG\nrejects\nGerman O\n\nPeter B-PER\n", "utf8")
+    faults = Faults(skip=True)
+    assert conll.read(path, faults) == [{"tokens": ["Peter"], "tags": ["B-PER"]}]
+    assert faults.messages[0].startswith(f"{path}:2: expected at least 2 columns")
