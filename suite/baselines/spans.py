@@ -72,8 +72,8 @@ def matcher(train: Sequence[Example], validation: Sequence[Example], settings: B
     >>> matcher(train, [], None, 0)([unseen])[0][0]["answer"]
     '1815'
 
-    Reference: Richardson, Burges and Renshaw 2013, "MCTest" (word overlap); Rajpurkar et al. 2016, section 5 (answers by
-    type). Differs from both: sentences first, then types that are learned from counts.
+    Reference: Richardson, Burges and Renshaw 2013, "MCTest" (word overlap); Rajpurkar et al. 2016, section 5 (answers
+    by type). Differs from both: sentences first, then types that are learned from counts.
     """
     if not train:
         raise InputError("nothing to train on: expected at least one training example")
@@ -162,7 +162,7 @@ class Matcher:
 def commonest(
     train: Sequence[Example], validation: Sequence[Example], settings: BaseModel | None, seed: int
 ) -> Commonest:
-    """The floor: one rule for all, the one that scores best on train: no answer, or the first name, number ... there is.
+    """The floor: one rule for all, what scores best on train: no answer, or the first name, number ... there is.
 
     Args:
         train: examples with ``context`` and ``answers``. F1 on the first `SAMPLE` of them decides.
@@ -174,7 +174,7 @@ def commonest(
     Example:
 
     >>> train = [{"context": "Ada came.", "question": "Who came?", "answers": [{"text": "Ada", "start": 0}]}]
-    >>> commonest(train, [], None, 0)([{"context": "So said Bo Lee.", "question": "Who said so?"}])[0][0]["answer"]
+    >>> commonest(train, [], None, 0)([{"context": "It was Bo Lee.", "question": "Who was it?"}])[0][0]["answer"]
     'Bo Lee'
     """
     if not train:

@@ -6,6 +6,7 @@ N pieces of a text, L places of a window's row, A the most pieces of an answer.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import unicodedata
 from collections.abc import Mapping, Sequence
 
@@ -69,7 +70,7 @@ def _refined(found: Pieces, text: str) -> Pieces:
         if number == _UNKNOWN:
             inner = (at for at in range(begin + 1, end) if not (_joins(text[at]) or text[at - 1] == "\u200d"))
             edges = [begin, *inner, end]
-        offsets += zip(edges, edges[1:], strict=False)
+        offsets += itertools.pairwise(edges)
         numbers += [number] * (len(edges) - 1)
     return Pieces(np.array(numbers, dtype="int32"), np.array(offsets, dtype="int64"))
 

@@ -2,7 +2,7 @@
 
     {"id": "test-7",
      "context": "Kessler AG is based in Turku. The firm makes ship engines. Anna Berg has a post at Kessler AG. Rossi "
-                "Ltd goes back to Jo Lind. Piet Moor is employed by Rossi Ltd. Rossi Ltd has its head office in Bergen.",
+                "Ltd goes back to Jo Lind. Piet Moor is employed by Rossi Ltd. Rossi Ltd has its seat in Bergen.",
      "question": "Where is the employer of Anna Berg based?",
      "answers": [{"text": "Turku", "start": 23}]}
 
@@ -65,10 +65,10 @@ def load(data_dir: Path | None = None) -> dict[str, list[dict[str, Any]]]:
         for split, part in questions().items()
     }
     for example in splits["test"]:
-        best = [{"answer": each["text"], "start": each["start"]} for each in example["answers"]]
-        found = best[0] if best else {"answer": "", "start": None}
-        end = None if found["start"] is None else found["start"] + len(found["answer"])
-        example["oracle"] = [{**found, "end": end, "probability": 1.0}]
+        best: dict[str, Any] = {"answer": "", "start": None, "end": None}
+        for each in example["answers"]:
+            best = {"answer": each["text"], "start": each["start"], "end": each["start"] + len(each["text"])}
+        example["oracle"] = [{**best, "probability": 1.0}]
     return splits
 
 
@@ -134,7 +134,8 @@ class _Writer:
             kind: [name for name in names[key] if owner(name) == split]
             for kind, key in (("first", "first"), ("last", "last"), ("town", "city"))
         }
-        self._pools |= {"suffix": [name for name in names["company_suffix"] if "." not in name], "country": list(names["country"])}
+        self._pools["suffix"] = [name for name in names["company_suffix"] if "." not in name]
+        self._pools["country"] = list(names["country"])
         self._random = random.Random(seed).random  # alone promised to be the same in every version of Python
 
     def question(self) -> Question:
@@ -193,7 +194,8 @@ class _Writer:
         for fact in facts:
             relation = self._relations[fact.relation]
             sentence = self._pick(relation["statements"])
-            clear = before and before.subject == fact.subject and self._relations[before.relation]["value"] not in _ENTITIES
+            same = before is not None and before.subject == fact.subject
+            clear = same and before and self._relations[before.relation]["value"] not in _ENTITIES
             name = pronouns[fact.subject] if clear and self._random() < PRONOUN else fact.subject
             if not sentence.startswith("{S}"):
                 name = fact.subject
