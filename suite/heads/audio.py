@@ -63,6 +63,7 @@ def classifier(
     waveform = inputs["waveform"]
     place = ops.cumsum(ops.ones_like(waveform, dtype="int32"), axis=1)  # (B, S) 1, 2, 3 ...
     mask = place <= inputs["length"][:, None]
+    waveform = ops.where(mask, waveform, ops.zeros_like(waveform))
     for layer in augment:
         waveform = layer(waveform, mask=mask)
     features = layers.LogMel(mels, rate=rate, window=window, stride=stride, name="log_mel")
