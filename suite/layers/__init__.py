@@ -23,12 +23,14 @@ from suite.layers.linear import LinearAttention
 from suite.layers.local import LocalAttention
 from suite.layers.log_mel import LogMel
 from suite.layers.mask import AttentionMask
+from suite.layers.nearest import NearestAttention
 from suite.layers.noise import AdditiveNoise
 from suite.layers.patch import ConvolutionalTokenizer, PatchEmbedding
 from suite.layers.pooling import AttentionPooling, FirstPooling, MaxPooling, MeanPooling, Pooling
 from suite.layers.positions import Position
 from suite.layers.relative import RelativeAttention
 from suite.layers.relative_bias import RelativeBias
+from suite.layers.repeated import Repeated
 from suite.layers.residual import Residual
 from suite.layers.rotary import Rotary
 from suite.layers.rotary_scaling import LinearScaling, Llama3Scaling, NTKScaling, RotaryScaling, YaRNScaling
@@ -77,11 +79,13 @@ __all__ = [
     "MemoryCache",
     "MultiHeadAttention",
     "NTKScaling",
+    "NearestAttention",
     "PatchEmbedding",
     "Pooling",
     "Position",
     "RelativeAttention",
     "RelativeBias",
+    "Repeated",
     "Residual",
     "RollingCache",
     "Rotary",

@@ -1,4 +1,4 @@
-"""The Transformer encoder with pre-norm blocks (Vaswani et al. 2017; Xiong et al. 2020)."""
+"""The Transformer encoder with pre-norm blocks (Vaswani et al. 2017; Xiong et al. 2020), and its Universal form."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     width: int = Field(128, gt=0, description="Width of a token's vector between the blocks.")
-    depth: int = Field(3, gt=0, description="Number of blocks.")
+    depth: int = Field(3, gt=0, description="Number of blocks, or of steps of one block where it is shared.")
+    shared: bool = Field(
+        False,
+        description="One block, applied `depth` times with a learned signal of the step: a Universal Transformer.",
+    )
     heads: int = Field(4, gt=0, description="Number of attention heads; divides the width.")
     ffn: int = Field(256, gt=0, description="Hidden width of the feed-forward.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Fraction dropped: attention weights, features, residuals.")
@@ -56,7 +60,7 @@ class Config(BaseModel):
 
 
 def encoder(config: Config) -> Callable[[Any, Any], Any]:
-    """A stack of `depth` blocks and a final normalisation: x (B, T, width), mask (B, T) -> (B, T, width)."""
+    """`depth` blocks, or steps of one, and a final normalisation: x (B, T, width), mask (B, T) -> (B, T, width)."""
     import keras
 
     from suite import layers
@@ -73,6 +77,9 @@ def encoder(config: Config) -> Callable[[Any, Any], Any]:
                 f"{config.attention} cannot be made with {config.heads} heads and {options}: {error}"
             ) from error
 
+    def block(name: str) -> keras.layers.Layer:
+        return layers.EncoderBlock(attention(), feed_forward=config.ffn, dropout=config.dropout, name=name)
+
     attention()  # an attention that cannot be made is refused before any model is built
 
     def encode(x: Any, mask: Any) -> Any:
@@ -80,9 +87,11 @@ def encoder(config: Config) -> Callable[[Any, Any], Any]:
             x = layers.ConvolutionalPosition(window=config.neighbours, name="neighbours")(x, mask=mask)
         if config.position == "sinusoidal":
             x = layers.Sinusoidal(name="position")(x)
-        for i in range(1, config.depth + 1):
-            block = layers.EncoderBlock(attention(), feed_forward=config.ffn, dropout=config.dropout, name=f"block_{i}")
-            x = block(x, mask=mask)
+        if config.shared:
+            x = layers.Repeated(block("block"), steps=config.depth, name="repeated")(x, mask=mask)
+        else:
+            for i in range(1, config.depth + 1):
+                x = block(f"block_{i}")(x, mask=mask)
         return keras.layers.LayerNormalization(epsilon=1e-6, name="final_norm")(x)
 
     return encode

@@ -32,6 +32,10 @@ SEQUENCE = {
         **k,
     ),
     "feed_forward": lambda **k: layers.FeedForward(13, **k),
+    "nearest": lambda **k: layers.NearestAttention(2, nearest=1, **k),
+    "repeated": lambda **k: layers.Repeated(
+        layers.EncoderBlock(2, feed_forward=13, dtype=k.get("dtype")), steps=3, **k
+    ),
     "sinusoidal": lambda **k: layers.Sinusoidal(**k),
 }
 INTEGER = {
@@ -182,8 +186,10 @@ ARGUMENTS = {
     layers.MaxPooling: {},
     layers.MeanPooling: {},
     layers.MultiHeadAttention: ATTENTION,
+    layers.NearestAttention: {**ATTENTION, "nearest": 2},
     layers.PatchEmbedding: {"width": 5, "patch": (2, 3), "pad": True, "use_bias": False},
     layers.RelativeAttention: {**ATTENTION, "project": False},
+    layers.Repeated: {"block": ..., "steps": 3},
     layers.Residual: {"norm": ..., "placement": "post", "dropout": 0.1, "drop_path": 0.1, "layer_scale": 0.5},
     layers.SpecAugment: {
         "frames": 1,

@@ -94,7 +94,9 @@ def _numbers(variant: str) -> list[int]:
     numbers = [part.strip().removeprefix("qa") for part in variant.split(",")]
     known = [str(number) for number in range(1, len(_TASKS) + 1)]
     if unknown := [number for number in numbers if number not in known]:
-        raise InputError(f"babi:{variant}: there is no task {unknown[0]!r}; expected {VARIANTS}, from 1 to {len(_TASKS)}")
+        raise InputError(
+            f"babi:{variant}: there is no task {unknown[0]!r}; expected {VARIANTS}, from 1 to {len(_TASKS)}"
+        )
     if len(set(numbers)) < len(numbers):
         raise InputError(f"babi:{variant}: a task is named twice; expected {VARIANTS}")
     return sorted(map(int, numbers))

@@ -21,6 +21,7 @@ Origin: generated here. Licence: Apache-2.0.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -154,7 +155,7 @@ class World:
     def before(self) -> Iterator[tuple[str, str]]:
         """Questions of three facts, about rooms in which the thing was once."""
         for thing, way in self.ways.items():
-            for earlier, room in zip(way, way[1:], strict=False):
+            for earlier, room in itertools.pairwise(way):
                 if way.count(room) == 1:
                     yield f"Where was the {thing} before the {room}?", earlier
 
