@@ -1,8 +1,8 @@
 """Training a model: optimizer and schedule, the best epoch by validation score, checkpoints from which a run continues.
 
-A checkpoint holds everything that the next epoch depends on: weights, random state, optimizer, the best weights so far
+A checkpoint holds everything that the next step depends on: weights, random state, optimizer, the best weights so far
 and the counters. The order of the data follows from the seed and the epoch. So a run that was killed and resumed ends
-with the weights of one that never stopped.
+with the weights of one that never stopped. One is written after each epoch, and every few minutes in a long one.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from suite.errors import InputError
 from suite.files import write_atomically
 
 CHECKPOINT = "checkpoint.npz"
+SAVE_EVERY = 300.0  # seconds within an epoch
 
 
 @dataclasses.dataclass
@@ -34,6 +35,7 @@ class Progress:
 
     Args:
         epoch: epochs finished.
+        epoch_steps, epoch_loss, epoch_seconds: steps taken of the epoch under way, their mean loss, their time.
         best_epoch, best_score: the epoch (from 1) whose validation score was best, and the score.
         steps, examples: training steps taken and examples seen.
         train_seconds: wall-clock time of training and validation, compilation left out.
@@ -45,6 +47,9 @@ class Progress:
     """
 
     epoch: int = 0
+    epoch_steps: int = 0
+    epoch_loss: float = 0.0
+    epoch_seconds: float = 0.0
     best_epoch: int = 0
     best_score: float | None = None
     steps: int = 0
@@ -85,13 +90,17 @@ def fit(
     model.optimizer.build(model.trainable_variables)
     progress, best = _load(path, model) if path.is_file() else (Progress(), None)
     clock = _Clock(progress, max_minutes=config.max_minutes)
+
+    def save() -> None:
+        _save(path, model, progress, best)
+
     while not progress.stopped:
-        clock.start_epoch()
+        clock.start()
         train.start_epoch(progress.epoch)
         reporter.epoch(progress.epoch + 1, config.epochs, len(train))
-        steps = _Steps(train, clock, reporter)
-        done = model.fit(
-            _Feed(train),
+        steps = _Steps(train, clock, reporter, save)
+        model.fit(
+            _Feed(train, first=progress.epoch_steps),
             initial_epoch=progress.epoch,
             epochs=progress.epoch + 1,
             callbacks=[steps],
@@ -102,17 +111,19 @@ def fit(
             progress.diverged = progress.stopped = f"{steps.diverged} in epoch {progress.epoch + 1}"
             break
         # Where weights are averaged, the model now holds the average, and training goes on from the weights themselves.
-        score, loss = float(validate()), float(done.history["loss"][-1])
+        score = float(validate())
+        clock.count(steps)
+        loss, seconds = progress.epoch_loss, progress.epoch_seconds
         progress.epoch += 1
+        progress.epoch_steps, progress.epoch_loss, progress.epoch_seconds = 0, 0.0, 0.0
         if _is_better(score, progress.best_score, higher_is_better):
             progress.best_score, progress.best_epoch = score, progress.epoch
             best = _values(model.variables)
-        seconds = clock.end_epoch(steps)
         progress.history.append({"epoch": progress.epoch, "loss": loss, "score": score, "seconds": round(seconds, 3)})
         reporter.epoch_end(progress.epoch, loss, score, best=progress.best_epoch == progress.epoch)
         progress.stopped = _reason_to_stop(progress, config, out_of_time=clock.out_of_time())
         _assign(model.trainable_variables, steps.weights)
-        _save(path, model, progress, best)
+        save()
     if best is not None:
         _assign(model.variables, best)
     return progress
@@ -183,18 +194,19 @@ def predict(model: keras.Model, batches: Batches) -> list[np.ndarray]:
 
 
 class _Feed(keras.utils.PyDataset):
-    """One epoch's batches in the form that `Model.fit` takes."""
+    """One epoch's batches, from the first that is left, in the form that `Model.fit` takes."""
 
-    def __init__(self, batches: Batches):
+    def __init__(self, batches: Batches, *, first: int):
         # Two threads read ahead where examples have to be loaded; their order stays as it is.
         super().__init__(workers=2 if batches.lazy else 1, max_queue_size=8)
         self.batches = batches
+        self.first = first
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self.batches) - self.first
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-        batch = self.batches[index]
+        batch = self.batches[self.first + index]
         return batch.inputs, batch.targets, batch.weights
 
 
@@ -205,16 +217,16 @@ class _Clock:
         self.progress = progress
         self.max_seconds = math.inf if max_minutes is None else 60 * max_minutes
         self.compiled: set[int] = set()
-        self.start_epoch()
+        self.start()
 
-    def start_epoch(self) -> None:
+    def start(self) -> None:
+        """Time is counted from here."""
         self.began = time.perf_counter()
 
-    def end_epoch(self, steps: _Steps) -> float:
-        """Adds the epoch. A shape's first step is compiled; what it took beyond a usual step counts as compilation.
+    def count(self, steps: _Steps) -> None:
+        """Adds what was done since the last count: the steps, their loss, and all time with what lay between them.
 
-        Returns:
-            The epoch's seconds, compilation included.
+        A shape's first step is compiled; what it took beyond a usual step counts as compilation.
         """
         compiling = 0.0
         for length, times in steps.seconds.items():
@@ -222,30 +234,45 @@ class _Clock:
                 compiling += max(0.0, times[0] - float(np.median(times[1:]))) if len(times) > 1 else 0.0
                 self.compiled.add(length)
         seconds = time.perf_counter() - self.began
-        progress = self.progress
+        progress, done = self.progress, sum(map(len, steps.seconds.values()))
         progress.compile_seconds += compiling
         progress.train_seconds += seconds - compiling
         progress.step_seconds += sum(map(sum, steps.seconds.values())) - compiling
-        progress.steps += steps.count
-        progress.examples += sum(len(members) for members in steps.batches.plan.batches[: steps.count])
-        self.began = time.perf_counter()
-        return seconds
+        progress.steps += done
+        progress.examples += sum(map(len, steps.batches.plan.batches[steps.at - done : steps.at]))
+        progress.epoch_steps, progress.epoch_loss = steps.at, steps.loss
+        progress.epoch_seconds += seconds
+        steps.seconds = {}
+        self.start()
+
+    def since(self) -> float:
+        """Seconds since the last count."""
+        return time.perf_counter() - self.began
 
     def out_of_time(self) -> bool:
         """Whether training has taken as long as it may."""
-        spent = self.progress.train_seconds + self.progress.compile_seconds + time.perf_counter() - self.began
-        return spent > self.max_seconds
+        return self.progress.train_seconds + self.progress.compile_seconds + self.since() > self.max_seconds
 
 
 class _Steps(keras.callbacks.Callback):
-    """Watches one epoch's steps: times them, shows them, stops when the loss is no number or the time is over."""
+    """Watches one epoch's steps: times them, shows them, saves them, stops when the loss is no number or time is over.
 
-    def __init__(self, batches: Batches, clock: _Clock, reporter: Reporter):
+    Args:
+        batches: the epoch's.
+        clock: where they are counted; its progress says how many are done already.
+        reporter: where they are shown.
+        save: writes a checkpoint of what the progress says.
+    """
+
+    def __init__(self, batches: Batches, clock: _Clock, reporter: Reporter, save: Callable[[], None]):
         super().__init__()
         self.batches = batches
         self.clock = clock
         self.reporter = reporter
-        self.count = 0
+        self.save = save
+        self.first = self.at = clock.progress.epoch_steps
+        self.before = self.first * clock.progress.epoch_loss
+        self.loss = 0.0
         self.diverged = ""
         self.seconds: dict[int, list[float]] = {}
         self.weights: list[np.ndarray] = []
@@ -256,14 +283,19 @@ class _Steps(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         now = time.perf_counter()
-        self.seconds.setdefault(self.batches.plan.lengths[batch], []).append(now - self.last)
-        self.last = now
-        self.count += 1
+        self.seconds.setdefault(self.batches.plan.lengths[self.at], []).append(now - self.last)
+        self.at += 1
         loss = float((logs or {}).get("loss", math.nan))
-        self.reporter.step(self.count, loss)
+        self.loss = (self.before + (self.at - self.first) * loss) / self.at
+        self.reporter.step(self.at, self.loss)
         if not math.isfinite(loss):
-            self.diverged = f"the loss is {loss} at step {self.count}"
-        self.model.stop_training = bool(self.diverged) or self.clock.out_of_time()
+            self.diverged = f"the loss is {loss} at step {self.at}"
+        model = self.model
+        model.stop_training = bool(self.diverged) or self.clock.out_of_time()
+        if self.clock.since() > SAVE_EVERY and not model.stop_training and self.at < len(self.batches):
+            self.clock.count(self)
+            self.save()
+        self.last = time.perf_counter()
 
 
 def _save(path: Path, model: keras.Model, progress: Progress, best: list[np.ndarray] | None) -> None:
