@@ -19,7 +19,7 @@ from suite.errors import InputError
 from suite.faults import Faults
 
 _BOM = b"\xef\xbb\xbf"
-_LINE = re.compile(r"([0-9]{1,6})[ \t]+(.*)", re.DOTALL)
+_LINE = re.compile(r"([0-9]{1,6}) +(.*)", re.DOTALL)
 _NAME = re.compile(r"(qa[0-9]+)(_.*)?|(.*?)_(train|valid|validation|dev|test)", re.IGNORECASE | re.DOTALL)
 _ANSWER = re.compile(r"[^,\s][^,]*(,[^,]*[^,\s][^,]*)*", re.DOTALL)
 _SHOWN = 60  # characters of a faulty line that an error shows
@@ -49,22 +49,22 @@ def read(path: Path, faults: Faults) -> list[dict[str, Any]]:
         sentences: dict[int, str] = {}
         broken, asked = "", 0
         for line in story:
+            asked += line.question
+            fault = line.fault or (_wrong(line, sentences) if line.question and not broken else "")
             if broken and line.question:
                 faults.found(f"{line.place}: the question is left out, since {broken}")
             elif broken:
                 continue
-            elif line.fault and not line.question:
-                broken = f"{line.place} cannot be used"
-                faults.found(f"{line.place}: {line.fault}; {_EXPECTED}")
-            elif fault := line.fault or (line.question and _wrong(line, sentences)):
+            elif fault:
                 faults.found(f"{line.place}: {fault}; {_EXPECTED}")
+                if line.breaks:
+                    broken = f"{line.place} cannot be used"
             elif line.question:
                 answer = ",".join(part.strip() for part in line.columns[1].split(","))
                 told = list(sentences.values())
                 examples.append({"story": told, "question": line.columns[0], "label": answer, "task": name})
             else:
                 sentences[line.number] = line.columns[0]
-            asked += line.question
         if not asked and not broken:
             faults.found(f"{story[0].place}: a story without a question; {_EXPECTED}")
     if not examples:
@@ -88,17 +88,27 @@ def task_name(path: Path) -> str:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Line:
-    """A line of a story: its columns without the number, whether it asks something, and what is wrong with it."""
+    """A line of a story.
+
+    Args:
+        place: its file and number.
+        number: its number in the story; 0 where none can be read.
+        columns: the rest of it.
+        question: whether it asks something, and so is no part of the story.
+        fault: what is wrong with it.
+        breaks: whether the story cannot be trusted after that.
+    """
 
     place: str
     number: int = 0
     columns: tuple[str, ...] = ()
     question: bool = False
     fault: str = ""
+    breaks: bool = False
 
 
 def _stories(data: bytes, path: Path) -> Iterator[list[_Line]]:
-    """The lines of one story after the other. A line whose number is not the next one begins a story, if it is 1."""
+    """The lines of one story after the other. A line with the number 1 begins a story; numbers then go up by 1."""
     story: list[_Line] = []
     # bytes.splitlines knows LF, CRLF and CR alone; str.splitlines would also cut at rarer separators.
     for count, raw in enumerate(data.splitlines(), start=1):
@@ -108,40 +118,42 @@ def _stories(data: bytes, path: Path) -> Iterator[list[_Line]]:
         if line.number == 1 and story:
             yield story
             story = []
-        before = story[-1].number if story else 0
-        numbered = line.number and (before or not story)  # after a line without a number there is nothing to expect
-        if numbered and line.number != before + 1:
-            known = f"{before + 1}, or 1 for a new story" if story else "1"
-            line = _Line(place=line.place, fault=f"number {line.number} where {known} was expected")
-        story.append(line)
+        expected = story[-1].number + 1 if story else 1
+        if line.number not in (0, expected):
+            known = f"{expected}, or 1 for a new story" if story else "1"
+            fault = f"number {line.number} where {known} was expected"
+            line = dataclasses.replace(line, fault=fault, breaks=True)
+        # A line whose number cannot be read stands for one line of the story.
+        story.append(line if line.number else dataclasses.replace(line, number=expected))
     if story:
         yield story
 
 
 def _parse(raw: bytes, place: str) -> _Line:
+    question = b"\t" in raw.strip(b"\r\n")
+    fault = ""
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        return _Line(place=place, fault=f"byte 0x{raw[error.start]:02x} is not UTF-8; convert the file to UTF-8")
+        text, fault = "", f"byte 0x{raw[error.start]:02x} is not UTF-8; convert the file to UTF-8"
     if "\0" in text:
-        return _Line(place=place, fault="a zero byte (UTF-16 has to be converted to UTF-8)")
+        fault = "a zero byte (UTF-16 has to be converted to UTF-8)"
     found = _LINE.fullmatch(text)
-    if found is None:
-        return _Line(place=place, fault=f"no number at its beginning in {_shown(text)}")
+    if found is None or fault:
+        fault = fault or f"no number and space at the beginning of {_shown(text)}"
+        return _Line(place=place, question=question, fault=fault, breaks=not question)
     number, columns = int(found[1]), tuple(column.strip() for column in found[2].split("\t"))
-    question = len(columns) > 1
-    fault = ""
     if not columns[0]:
         fault = f"nothing is said in {_shown(text)}"
     elif not question and "?" in columns[0]:
-        # It is no part of the story, so the story goes on without it.
         question, fault = True, f"a question without an answer in {_shown(text)}"
-    return _Line(place=place, number=number, columns=columns, question=question, fault=fault)
+    breaks = bool(fault) and not question
+    return _Line(place=place, number=number, columns=columns, question=question, fault=fault, breaks=breaks)
 
 
 def _wrong(line: _Line, sentences: dict[int, str]) -> str:
     """What is wrong with the columns of a question."""
-    if len(line.columns) > 3:
+    if len(line.columns) not in (2, 3):
         return f"{len(line.columns)} columns"
     if not sentences:
         return "a question before any sentence of its story"

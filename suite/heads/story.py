@@ -32,12 +32,13 @@ class Roles(keras.layers.Layer):
         mask: (B, S, J) booleans, True at words. A sentence without any gives a vector of zeros.
 
     Returns:
-        (B, S, K E), the roles side by side.
+        (B, S, K, E).
     """
 
     def __init__(self, roles: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.roles = roles
+        self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
         """Make the weights for inputs (B, S, J, E)."""
@@ -47,13 +48,14 @@ class Roles(keras.layers.Layer):
         self.place = self.add_weight(name="place", shape=(words, self.roles), initializer=normal)
 
     def call(self, inputs: Any, *, mask: Any) -> Any:
-        batch, sentences = ops.shape(inputs)[:2]
         scores = ops.matmul(inputs, self.content) + self.place  # (B, S, J, K)
         wide = keras.backend.result_type(scores.dtype, "float32")
         scores = ops.where(mask[..., None], ops.cast(scores, wide), ops.cast(-1e30, wide))
         weights = ops.where(mask[..., None], ops.softmax(scores, axis=2), ops.cast(0.0, wide))  # (B, S, J, K)
-        found = ops.matmul(ops.swapaxes(ops.cast(weights, inputs.dtype), 2, 3), inputs)  # (B, S, K, E)
-        return ops.reshape(found, (batch, sentences, self.roles * inputs.shape[-1]))  # (B, S, K E)
+        return ops.matmul(ops.swapaxes(ops.cast(weights, inputs.dtype), 2, 3), inputs)  # (B, S, K, E)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        """What comes out has no words, hence no mask of them."""
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "roles": self.roles}
@@ -95,15 +97,21 @@ def reader(
     )
     vectors = keras.layers.Dropout(dropout, name="word_dropout")(embedding(inputs))  # (B, S, J, E)
     if read == "sentences" or asked:
-        sentences = Roles(roles, name="roles")(vectors, mask=real)  # (B, S, K E)
-    if read == "sentences":
-        x, mask = sentences, told
+        found = Roles(roles, name="roles")(vectors, mask=real)  # (B, S, K, E)
+    question = last(found, told) if asked else None  # (B, K, E)
+    if read == "words":
+        x = keras.layers.Reshape((-1, words), name="words_in_a_row")(vectors)  # (B, S J, E)
+        mask = keras.layers.Reshape((-1,), name="real_words")(real)  # (B, S J)
     else:
-        x, mask = keras.layers.Reshape((-1, words), name="row")(vectors), keras.layers.Reshape((-1,))(real)
+        x, mask = keras.layers.Reshape((-1, roles * words), name="sentences")(found), told  # (B, S, K E)
+        if asked:
+            matches = ops.matmul(found, ops.swapaxes(question, 1, 2)[:, None]) / words**0.5  # (B, S, K, K)
+            matches = keras.layers.Reshape((-1, roles * roles), name="matches")(matches)
+            x = keras.layers.Concatenate(name="sentences_and_matches")([x, matches])  # (B, S, K E + K K)
     x = keras.layers.Dense(architecture.width, name="projection")(x)  # (B, T, D)
     if asked:
-        question = keras.layers.Dense(architecture.width, name="question")(last(sentences, told))  # (B, D)
-        x = x + question[:, None]
+        about = keras.layers.Dense(architecture.width, name="question")(keras.layers.Flatten()(question))  # (B, D)
+        x = x + about[:, None]
     x = last(architecture.encode(x, mask), mask)  # (B, D)
     x = keras.layers.Dropout(dropout, name="output_dropout")(x)
     scores = keras.layers.Dense(len(spec.classes), dtype="float32", name="scores")(x)  # (B, classes)
@@ -111,7 +119,9 @@ def reader(
 
 
 def last(x: Any, mask: Any) -> Any:
-    """(B, T, D) and the real places (B, T) -> what stands at the last real one, (B, D)."""
+    """(B, T, ...) and the real places (B, T) -> what stands at the last real one, (B, ...)."""
     number = ops.cumsum(ops.cast(mask, "int32"), axis=1)  # (B, T), counted from 1
     here = ops.logical_and(mask, number == ops.max(number, axis=1, keepdims=True))
-    return ops.sum(ops.where(here[..., None], x, ops.zeros_like(x)), axis=1)
+    for _ in x.shape[2:]:
+        here = here[..., None]
+    return ops.sum(ops.where(here, x, ops.zeros_like(x)), axis=1)

@@ -98,7 +98,7 @@ def test_supporting_lines_and_spaces_in_a_list_do_not_matter(write):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("Mary is here.\n", r"mine_train.txt:1: no number at its beginning in 'Mary is here.'; expected a number"),
+        ("Mary is here.\n", r"mine_train.txt:1: no number and space at the beginning of 'Mary is here.'; expected a number"),
         ("1 A is here.\n3 Where is A?\there\t1\n", r":2: number 3 where 2, or 1 for a new story was expected"),
         ("2 A is here.\n", r":1: number 2 where 1 was expected"),
         ("1 A is here.\n2 Where is A?\t\t1\n", r":2: an answer is missing in ''"),
@@ -109,7 +109,8 @@ def test_supporting_lines_and_spaces_in_a_list_do_not_matter(write):
         ("1 A is here.\n2 Where is A?\there\t2\n", r":2: supporting line '2'"),
         ("1 A is here.\n2 Where is A?\there\tone\n", r":2: supporting line 'one'"),
         ("1 Where is A?\there\t\n", r":1: a question before any sentence of its story"),
-        ("1 \n2 Where is A?\there\n", r":1: no"),
+        ("1 \n2 Where is A?\there\n", r":1: nothing is said in '1 '"),
+        ("1\tA is here.\n2 Where is A?\there\n", r":1: no number and space"),
         ("1 A is here.\n2 \there\t1\n", r":2: nothing is said"),
         ("1 A is here.\n1 B is here.\n2 Where is B?\there\t1\n", r":1: a story without a question"),
         (b"1 A is here.\n2 B is \xff.\n", r":2: byte 0xff is not UTF-8"),
