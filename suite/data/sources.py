@@ -133,7 +133,7 @@ def tfds_prepared(name: str, *, data_dir: Path | None) -> bool:
 
 
 def tfds_parts(
-    name: str, *, splits: Mapping[str, str], origin: str, data_dir: Path | None
+    name: str, *, splits: Mapping[str, str], origin: str, data_dir: Path | None, encoded: Sequence[str] = ()
 ) -> tuple[Mapping[str, Any], dict[str, Sequence[Mapping[str, Any]]]]:
     """A dataset from TensorFlow Datasets: its features by name, and its examples by split.
 
@@ -146,6 +146,7 @@ def tfds_parts(
         splits: our split -> theirs, such as ``{"train": "train", "validation": "dev", "test": "test"}``.
         origin: an address of the server from which TensorFlow Datasets would download; it is asked first.
         data_dir: a folder of the user's own.
+        encoded: features, such as pictures, of which the bytes of the file are wanted and not the content.
 
     Raises:
         InputError: the name is unknown, or the dataset is not prepared and cannot be.
@@ -161,10 +162,14 @@ def tfds_parts(
         else:
             builder = tfds.builder(name, data_dir=_tfds_folders(data_dir)[0], file_format="array_record")
             _prepare(builder, origin)
+        options = {"decoders": {feature: tfds.decode.SkipDecoding() for feature in encoded}} if encoded else {}
         if builder.info.file_format is tfds.core.FileFormat.ARRAY_RECORD:
-            parts = {ours: builder.as_data_source(split=theirs) for ours, theirs in splits.items()}
+            parts = {ours: builder.as_data_source(split=theirs, **options) for ours, theirs in splits.items()}
         else:
-            parts = {ours: list(tfds.as_numpy(builder.as_dataset(split=theirs))) for ours, theirs in splits.items()}
+            parts = {
+                ours: list(tfds.as_numpy(builder.as_dataset(split=theirs, **options)))
+                for ours, theirs in splits.items()
+            }
         return builder.info.features, parts
 
 
