@@ -75,7 +75,8 @@ def classifier(
     classes = tuple(sorted(set(labels)))
     features = Facts(_rarity(train))
     if len(classes) == 1:
-        return Classifier(features=features, model=None, classes=classes, parameters=1, note="one class alone")
+        note = f"always {classes[0]}, the only class"
+        return Classifier(features=features, model=None, classes=classes, parameters=0, note=note)
     gold = [each["label"] for each in validation]
     vectorizer = CountVectorizer(analyzer=list, binary=True)
     matrix = vectorizer.fit_transform(features(train))

@@ -112,6 +112,7 @@ def reader(
     if asked:
         about = keras.layers.Dense(architecture.width, name="question")(keras.layers.Flatten()(question))  # (B, D)
         x = x + about[:, None]
+    x = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
     x = last(architecture.encode(x, mask), mask)  # (B, D)
     x = keras.layers.Dropout(dropout, name="output_dropout")(x)
     scores = keras.layers.Dense(len(spec.classes), dtype="float32", name="scores")(x)  # (B, classes)
@@ -121,7 +122,8 @@ def reader(
 def last(x: Any, mask: Any) -> Any:
     """(B, T, ...) and the real places (B, T) -> what stands at the last real one, (B, ...)."""
     number = ops.cumsum(ops.cast(mask, "int32"), axis=1)  # (B, T), counted from 1
-    here = ops.logical_and(mask, number == ops.max(number, axis=1, keepdims=True))
+    # KerasTensor has no ==.
+    here = ops.logical_and(mask, ops.equal(number, ops.max(number, axis=1, keepdims=True)))
     for _ in x.shape[2:]:
         here = here[..., None]
     return ops.sum(ops.where(here, x, ops.zeros_like(x)), axis=1)

@@ -98,7 +98,7 @@ def test_supporting_lines_and_spaces_in_a_list_do_not_matter(write):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("Mary is here.\n", r"mine_train.txt:1: no number and space at the beginning of 'Mary is here.'; expected a number"),
+        ("A is here.\n", r"mine_train.txt:1: no number and space at the beginning of 'A is here.'; expected a number"),
         ("1 A is here.\n3 Where is A?\there\t1\n", r":2: number 3 where 2, or 1 for a new story was expected"),
         ("2 A is here.\n", r":1: number 2 where 1 was expected"),
         ("1 A is here.\n2 Where is A?\t\t1\n", r":2: an answer is missing in ''"),
