@@ -50,8 +50,8 @@ def read(path: Path, faults: Faults) -> list[dict[str, str]]:
             many fields, it is no JSON object, or holds what is no text.
 
     Raises:
-        InputError: the file cannot be read, does not have both columns, has one name for two columns, is a CSV file
-            whose quotes do not match, or has no usable entry.
+        InputError: the file cannot be read, is not the UTF-16 that it says it is, does not have both columns, has one
+            name for two columns, is a CSV file whose quotes do not match, or has no usable entry.
     """
     kinds = {".csv": _csv, ".tsv": _tsv, ".jsonl": _jsonl, ".ndjson": _jsonl}
     kind = kinds.get(path.suffix.lower())
@@ -127,7 +127,10 @@ def _decoded(path: Path) -> str:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16", "replace")
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: byte {error.start} is not UTF-16, as its first bytes say it is") from None
     return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
 
 

@@ -95,6 +95,7 @@ def test_one_class_is_enough_and_very_large_fields_are_read(tmp_path):
         ("a.jsonl", "\n\n", r"a\.jsonl: no usable entry"),
         ("a.csv", 'text,label\na,b\n"c,d\ne,f\n', r"a\.csv:3: unexpected end of data; expected a field with quotes"),
         ("a.csv", 'text,label\n"a"b,c\n', r"a\.csv:2: ',' expected after '\"'"),
+        ("a.csv", CSV.encode("utf-16")[:-1], r"a\.csv: byte \d+ is not UTF-16, as its first bytes say"),
         ("a.txt", "text,label\n", r"a\.txt: expected a file that ends in \.csv, \.tsv or \.jsonl\. Received: \.txt"),
     ],
 )

@@ -125,6 +125,17 @@ def test_from_a_file_to_scores(tmp_path, labels):
         assert set(TASK.evaluate(fitted(splits.test), splits.test).scores) >= {"accuracy", "macro_f1"}
 
 
+def test_classes_of_very_different_size():
+    train = [{"text": f"an ordinary day {n}", "label": "common"} for n in range(300)]
+    train.append({"text": "a strange night", "label": "rare"})
+    test = [{"text": "an ordinary day", "label": "common"}, {"text": "a strange night", "label": "rare"}]
+    assert TASK.spec(train, features()).classes == ("common", "rare")
+    for name, f1 in (("classic", 1.0), ("majority", 1 / 3)):
+        predictions = TASK.baselines[name](train, test, features(), 0)(test)
+        assert all(set(prediction) == {"common", "rare"} for prediction in predictions)
+        assert TASK.evaluate(predictions, test).scores["macro_f1"] == pytest.approx(f1)
+
+
 def test_label_smoothing_reaches_the_loss():
     targets, logits = np.array([1]), np.array([[-9.0, 9.0]], "float32")
     plain, smooth = (float(TASK.loss(features(label_smoothing=share))(targets, logits)) for share in (0.0, 0.2))
