@@ -1,4 +1,4 @@
-"""Answers from the last matching fact: which one that is, what is learned from it, and that odd data do not stop it."""
+"""Answers from the last matching fact: which it is, what is learned from it, and that odd data do not stop it."""
 
 from __future__ import annotations
 
