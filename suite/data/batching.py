@@ -26,7 +26,8 @@ class Batch(NamedTuple):
     Args:
         inputs: name -> (B, ...) or (B, L, ...).
         targets: (B,) or (B, L, ...).
-        weights: float32 (B,) or (B, L): 1 where the loss counts, 0 on padding and on rows that only fill the batch.
+        weights: float32, as `targets` or (B, L): 1 where the loss counts, 0 on padding and on rows that only fill the
+            batch.
         rows: (B,) the examples' places in the split; -1 for rows that only fill the batch.
         length: L, or 0 where nothing is padded.
     """
@@ -148,9 +149,10 @@ class Batches:
         }
         target = self.spec.target
         targets = _stack([self.encoded.targets[i] for i in rows], target.shape, target.dtype, length)
-        weights = np.ones(len(rows), dtype="float32")
+        padded = target.shape[:1] == (None,)
+        weights = np.ones((len(rows), *(() if padded else target.shape)), dtype="float32")
         weights[len(members) :] = 0.0
-        if target.shape[:1] == (None,):
+        if padded:
             real = np.array([len(self.encoded.targets[i]) for i in rows])
             weights = weights[:, None] * (np.arange(length)[None, :] < real[:, None]).astype("float32")
         return Batch(inputs, targets, weights, np.where(np.arange(len(rows)) < len(members), rows, -1), length)

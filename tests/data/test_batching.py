@@ -84,3 +84,11 @@ def test_without_padded_axes_batches_are_full():
     batches = Batches(images, spec, batch_size=2, edges=[0])
     assert len(batches) == 3
     assert sorted(int(t) for b in (batches[i] for i in range(3)) for t in b.targets[b.weights == 1]) == [0, 1, 2, 3, 4]
+
+
+def test_each_place_of_a_target_counts_or_none():
+    spec = Spec(inputs={"ids": Array((None,), "int32")}, target=Array((2,), "int32"))
+    rows = Encoded(inputs={"ids": [np.arange(3)] * 5}, targets=[np.array([i, i + 1]) for i in range(5)])
+    batch = Batches(rows, spec, batch_size=3, edges=[3])[1]
+    assert batch.targets.shape == batch.weights.shape == (3, 2)
+    assert batch.weights.tolist() == [[1, 1], [1, 1], [0, 0]]
