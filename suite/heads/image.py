@@ -54,7 +54,7 @@ def classifier(
     pixels = keras.Input(spec.inputs["pixels"].shape, dtype=spec.inputs["pixels"].dtype, name="pixels")
     x = ops.cast(pixels, "float32")
     for layer in augment:
-        x = layer(x)
+        x = layers.TrainingOnly(layer, dtype="float32", name=f"{layer.name}_in_training")(x)
     x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(x)  # (B, H, W, C)
     if architecture.reads == "image":
         x = architecture.encode(x, None)  # (B, T, D)

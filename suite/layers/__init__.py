@@ -39,6 +39,7 @@ from suite.layers.spec_augment import SpecAugment
 from suite.layers.stacks import Decoder, Encoder
 from suite.layers.talking_heads import TalkingHeadsAttention
 from suite.layers.time_shift import TimeShift
+from suite.layers.training_only import TrainingOnly
 
 __all__ = [
     "AdditiveAttention",
@@ -97,6 +98,7 @@ __all__ = [
     "TalkingHeadsAttention",
     "TimeShift",
     "TokenEmbedding",
+    "TrainingOnly",
     "YaRNScaling",
     "capture_attention",
 ]

@@ -202,6 +202,7 @@ ARGUMENTS = {
     },
     layers.TalkingHeadsAttention: ATTENTION,
     layers.TimeShift: {"limit": 7, "seed": 3},
+    layers.TrainingOnly: {"layer": ...},
     layers.TokenEmbedding: {"vocabulary": 17, "width": 5, "token_dropout": 0.1, "scale": True},
 }
 ABSTRACT = {layers.Block, layers.Pooling}
@@ -214,6 +215,7 @@ NESTED = {
     "encoder": lambda: layers.Encoder(2, layers.EncoderBlock(7, feed_forward=11)),
     "features": lambda: layers.LogMel(7),
     "feed_forward": lambda: layers.FeedForward(11),
+    "layer": lambda: keras.layers.GaussianNoise(0.25),
     "norm": lambda: keras.layers.LayerNormalization(epsilon=1e-3),
     "position": lambda: layers.Rotary(wavelength=99.0),
     "source_embedding": lambda: layers.PatchEmbedding(7),

@@ -1,0 +1,108 @@
+"""The Vision Transformer: shapes, every kind of token and position, and another resolution."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from suite.models import vit
+
+B, H, W, C = 2, 8, 12, 3
+SMALL = {"width": 16, "depth": 2, "heads": 2, "ffn": 24, "channels": 5}
+PATCHES = {**SMALL, "tokenizer": "patch", "patch": 4}
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    keras.utils.set_random_seed(89)
+
+
+def make(size=(H, W), **options):
+    config = vit.Config(**{**SMALL, **options})
+    pixels = keras.Input((*size, C))
+    return keras.Model(pixels, vit.encoder(config)(pixels, None))
+
+
+def run(model, pictures, **options):
+    return keras.ops.convert_to_numpy(model(pictures, **options))
+
+
+def noise(*shape):
+    return np.random.default_rng(97).uniform(-1, 1, shape).astype("float32")
+
+
+@pytest.mark.parametrize("position", ["learned", "sinusoidal", "rotary", "none"])
+@pytest.mark.parametrize("tokenizer", ["patch", "convolutional"])
+@pytest.mark.parametrize("class_token", [False, True])
+def test_a_vector_for_each_place_and_for_the_class_token(tokenizer, position, class_token):
+    model = make(depth=1, tokenizer=tokenizer, position=position, class_token=class_token)
+    tokens = 2 * 3  # of patches of 4, or of two rounds that halve
+    assert run(model, noise(B, H, W, C)).shape == (B, tokens + class_token, 16)
+
+
+def test_patches_need_not_divide_the_picture():
+    assert make((7, 9), tokenizer="patch").output.shape == (None, 2 * 3, 16)
+
+
+@pytest.mark.parametrize("position", ["learned", "sinusoidal", "rotary"])
+def test_places_are_told_apart_by_position_alone(position):
+    """Of a picture that is the same everywhere, with a class token to look at the places."""
+    flat, model = np.ones((1, H, W, C), "float32"), make(**PATCHES, position=position)
+    if position != "rotary":  # which turns queries and keys, and there is nothing else to see here
+        vectors = run(model, flat)[0]
+        assert np.abs(vectors[0] - vectors[1]).max() > 1e-3
+    mixed = noise(1, H, W, C)
+    swapped = mixed.copy()
+    swapped[:, :4, :4], swapped[:, 4:, 8:] = mixed[:, 4:, 8:], mixed[:, :4, :4]
+    first, second = (run(model, picture).mean(axis=1) for picture in (mixed, swapped))
+    assert np.abs(first - second).max() > 1e-5
+    without = make(**PATCHES, position="none")
+    first, second = (run(without, picture).mean(axis=1) for picture in (mixed, swapped))
+    np.testing.assert_allclose(first, second, atol=1e-5)
+
+
+@pytest.mark.parametrize("class_token", [False, True])
+@pytest.mark.parametrize("position", ["learned", "sinusoidal", "rotary"])
+def test_weights_serve_another_resolution(position, class_token):
+    """A picture of patches of one colour, twice as large: each patch becomes four like it, at nearly its place."""
+    options = {**PATCHES, "depth": 1, "position": position, "class_token": class_token}
+    small, large = make(**options), make((2 * H, 2 * W), **options, trained=[H, W])
+    large.set_weights(small.get_weights())
+    colours = np.kron(noise(1, 2, 3, C), np.ones((1, 4, 4, 1), "float32"))
+    upscaled = np.kron(colours, np.ones((1, 2, 2, 1), "float32"))
+    wanted, got = (
+        run(model, picture)[:, int(class_token) :].mean(axis=1)
+        for model, picture in ((small, colours), (large, upscaled))
+    )
+    # A class token is one among four times as many places as before, and has less of a say.
+    assert np.abs(got - wanted).max() < (0.25 if class_token else 0.1) * np.abs(wanted).max()
+    if position != "learned":  # without the old resolution the weights fit, and mean something else
+        other = make((2 * H, 2 * W), **options)
+        other.set_weights(small.get_weights())
+        unscaled = run(other, upscaled)[:, int(class_token) :].mean(axis=1)
+        assert np.abs(unscaled - wanted).max() > np.abs(got - wanted).max()
+
+
+def test_a_picture_skips_branches_in_training_alone():
+    model = make(drop_path=0.9, depth=4)
+    picture = noise(B, H, W, C)
+    np.testing.assert_array_equal(run(model, picture), run(model, picture))
+    assert np.abs(run(model, picture, training=True) - run(model, picture, training=True)).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": 15}, "not divisible by heads"),
+        ({"width": 12, "position": "rotary"}, "head width that 4 divides"),
+        ({"width": 18, "position": "sinusoidal"}, "width that 4 divides"),
+        ({"kernel": 4}, "even"),
+        ({"patches": 4}, "Extra inputs"),
+        ({"trained": [8]}, "at least 2"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(ValidationError, match=message):
+        vit.Config(**{**SMALL, **options})
