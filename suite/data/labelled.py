@@ -10,7 +10,13 @@ from suite.data import sources
 
 
 def load(
-    name: str, *, texts: tuple[str, ...], splits: Mapping[str, str], origin: str, data_dir: Path | None
+    name: str,
+    *,
+    texts: tuple[str, ...],
+    splits: Mapping[str, str],
+    origin: str,
+    data_dir: Path | None,
+    labels: Mapping[str, str] | None = None,
 ) -> dict[str, list[Any]]:
     """The examples of a dataset as ``{"text": ..., "label": ...}``, by split; labels by their names.
 
@@ -18,9 +24,10 @@ def load(
         name: as TensorFlow Datasets calls it.
         texts: the features that make the text, put together with a blank.
         splits, origin, data_dir: see `suite.data.sources.tfds_parts`.
+        labels: their name of a class -> ours, where it is another.
     """
     features, parts = sources.tfds_parts(name, splits=splits, origin=origin, data_dir=data_dir)
-    names = features["label"].names
+    names = [(labels or {}).get(label, label) for label in features["label"].names]
     return {
         split: [
             {"text": " ".join(_decoded(item[text]) for text in texts), "label": names[int(item["label"])]}

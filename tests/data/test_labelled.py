@@ -86,7 +86,7 @@ def test_imdb_from_tfds(mocked):
     items = {"train": [{"text": b"no", "label": 0}], "test": [{"text": b"yes", "label": 1}]}
     with mocked(items):
         parts = imdb_reviews.load()
-    assert parts == {"train": [{"text": "no", "label": "neg"}], "test": [{"text": "yes", "label": "pos"}]}
+    assert parts == {"train": [{"text": "no", "label": "negative"}], "test": [{"text": "yes", "label": "positive"}]}
 
 
 def test_ag_news_from_tfds_is_title_and_description(mocked):
