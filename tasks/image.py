@@ -117,11 +117,21 @@ def _augmentation(features: Features) -> list[keras.layers.Layer]:
         )
     if features.flip:
         layers.append(keras.layers.RandomFlip("horizontal", dtype="float32", name="flip"))
-    moved = {"fill_mode": "nearest", "interpolation": "bilinear", "dtype": "float32"}
-    if features.shift:
-        layers.append(keras.layers.RandomTranslation(features.shift, features.shift, name="shift", **moved))
+    if features.shift:  # by whole pixels, so that nothing is blurred
+        layers.append(
+            keras.layers.RandomTranslation(
+                features.shift,
+                features.shift,
+                fill_mode="nearest",
+                interpolation="nearest",
+                dtype="float32",
+                name="shift",
+            )
+        )
     if features.turn:
-        layers.append(keras.layers.RandomRotation(features.turn / 360, name="turn", **moved))
+        layers.append(
+            keras.layers.RandomRotation(features.turn / 360, fill_mode="nearest", dtype="float32", name="turn")
+        )
     if features.erase:
         layers.append(
             keras.layers.RandomErasing(
