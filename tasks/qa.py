@@ -196,7 +196,7 @@ def build(spec: Spec, features: Features, architecture: Architecture) -> keras.M
 
 
 def loss(features: Features) -> keras.Loss:
-    """Cross-entropy of the first place plus that of the last, averaged over rows."""
+    """Cross-entropy of the first and of the last place, averaged over both and over rows."""
     from suite.losses import CrossEntropy
 
     return CrossEntropy()
@@ -206,7 +206,7 @@ def decode(outputs: Sequence[np.ndarray], encoded: Encoded, spec: Spec) -> list[
     """For each example its likeliest answers, the best first, from all of its rows together."""
     bias = spec.preprocessing.get("no_answer", 0.0)
     tables = windows.scores(outputs, encoded.origins, longest=spec.preprocessing["max_answer"])
-    return [windows.best(*tables[number], bias=bias, top=GIVEN) for number in sorted(tables)]
+    return [windows.best(window, table, bias=bias, top=GIVEN) for window, table in tables]
 
 
 def calibrate(
@@ -219,8 +219,7 @@ def calibrate(
     version = metrics.version_of(gold)
     tables = windows.scores(outputs, encoded.origins, longest=spec.preprocessing["max_answer"])
     odds, gains = [], []
-    for number, answers in enumerate(gold):
-        window, table = tables[number]
+    for answers, (window, table) in zip(gold, tables, strict=True):
         found = windows.best(window, table, bias=windows.NEVER, top=1)[0]
         _, given = metrics.question(answers, str(found["answer"]), version=version)
         _, kept = metrics.question(answers, "", version=version)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -109,33 +109,38 @@ def covering(offsets: np.ndarray, start: int, end: int) -> tuple[int, int] | Non
 
 def scores(
     outputs: Sequence[np.ndarray], windows: Sequence[Window], *, longest: int
-) -> dict[int, tuple[Window, np.ndarray]]:
-    """For each example the logit of each stretch of its context, beside that of no answer, which is 0.
+) -> Iterator[tuple[Window, np.ndarray]]:
+    """For one example after another the logit of each stretch of its context, beside that of no answer, which is 0.
 
     A window's scores for its first and last place add up; what its place 0 has is taken off, so that windows can be
     compared, each of which was trained to say "not here" there. A stretch that several windows hold has the best score.
 
     Args:
         outputs: for each window (2, L) logits of where the answer begins and ends.
-        windows: what the rows hold.
+        windows: what the rows hold, those of an example side by side.
         longest: A.
 
-    Returns:
-        The example's place in the split -> any of its windows, and (N, A): how likely an answer is that begins with
-        this piece and has so many more; minus infinity where no window holds it.
+    Yields:
+        A window of the example, and (N, A): how likely an answer is that begins with this piece and has so many more;
+        minus infinity where no window holds it.
     """
-    found: dict[int, tuple[Window, np.ndarray]] = {}
-    for output, window in zip(outputs, windows, strict=True):
-        if window.example not in found:
-            found[window.example] = (window, np.full((len(window.offsets), longest), -np.inf))
-        table = found[window.example][1][window.begin : window.end]
-        places = slice(window.first, window.first + window.end - window.begin)
-        begins, ends = output[:, places].astype("float64")
-        none = float(output[0, 0]) + float(output[1, 0])
-        for more in range(min(longest, len(begins))):
-            here = begins[: len(begins) - more] + ends[more:] - none
-            np.maximum(table[: len(begins) - more, more], here, out=table[: len(begins) - more, more])
-    return found
+    rows = zip(outputs, windows, strict=True)
+    for _, group in itertools.groupby(rows, key=lambda row: row[1].example):
+        members = list(group)
+        window = members[0][1]
+        table = np.full((len(window.offsets), longest), -np.inf)
+        for output, each in members:
+            _add(table[each.begin : each.end], output[:, each.first :], none=float(output[:, 0].sum()))
+        yield window, table
+
+
+def _add(table: np.ndarray, output: np.ndarray, *, none: float) -> None:
+    """Takes what a window says of its places (2, n or more) into their rows of the table (n, A)."""
+    begins, ends = output[:, : len(table)].astype("float64")
+    for more in range(min(table.shape[1], len(table))):
+        fits = len(table) - more
+        here = begins[:fits] + ends[more:] - none
+        np.maximum(table[:fits, more], here, out=table[:fits, more])
 
 
 def best(window: Window, table: np.ndarray, *, bias: float, top: int) -> list[Mapping[str, object]]:

@@ -45,7 +45,7 @@ UNANSWERABLE = 1 / 6
 SAME_RELATION = 0.75  # of the passages: another subject has the relation that is asked for, too
 PRONOUN = 0.6
 FILLER = 0.3
-MORE = (1, 2, 2, 3)  # facts about each subject beside those that the question needs
+MORE = (1, 1, 2)  # facts about each subject beside those that the question needs, one less where these are two
 
 _GRAMMAR = Path(__file__).with_suffix(".toml")
 _NAMES = Path(__file__).parents[1] / "names.json"
