@@ -124,6 +124,14 @@ def test_data(
     if dataset is None:
         raise InputError("nothing to score on: give --dataset NAME or --test FILE")
     parts = find.load_dataset(dataset, schema=trained.task.schema, data_dir=data_dir)
+    if "train" not in parts:  # made to be tested on alone
+        return Splits(
+            dataset=find.module_name(dataset),
+            train=[],
+            validation=[],
+            test=parts["test"],
+            notes=tuple(parts.get("notes", ())),
+        )
     return cutting.make_splits(
         parts,
         name=find.module_name(dataset),
