@@ -66,9 +66,10 @@ def classifier(
     waveform = ops.where(mask, waveform, ops.zeros_like(waveform))
     for layer in augment:
         waveform = layer(waveform, mask=mask)
-    features = layers.LogMel(mels, rate=rate, window=window, stride=stride, name="log_mel")
+    features = layers.LogMel(mels, rate=rate, window=window, stride=stride, normalize=False, name="log_mel")
     x = features(waveform, mask=mask)  # (B, F, M)
     mask = features.frame_mask(mask)  # (B, F)
+    x = layers.RelativeLevel(name="level")(x, mask=mask)
     if cover is not None:
         x = cover(x, mask=mask)
     for number in range(1, halvings + 1):

@@ -30,6 +30,7 @@ from suite.layers.pooling import AttentionPooling, FirstPooling, MaxPooling, Mea
 from suite.layers.positions import Position
 from suite.layers.relative import RelativeAttention
 from suite.layers.relative_bias import RelativeBias
+from suite.layers.relative_level import RelativeLevel
 from suite.layers.repeated import Repeated
 from suite.layers.residual import Residual
 from suite.layers.rotary import Rotary
@@ -86,6 +87,7 @@ __all__ = [
     "Position",
     "RelativeAttention",
     "RelativeBias",
+    "RelativeLevel",
     "Repeated",
     "Residual",
     "RollingCache",

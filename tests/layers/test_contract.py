@@ -189,6 +189,7 @@ ARGUMENTS = {
     layers.NearestAttention: {**ATTENTION, "nearest": 2},
     layers.PatchEmbedding: {"width": 5, "patch": (2, 3), "pad": True, "use_bias": False},
     layers.RelativeAttention: {**ATTENTION, "project": False},
+    layers.RelativeLevel: {"span": 60.0},
     layers.Repeated: {"block": ..., "steps": 3},
     layers.Residual: {"norm": ..., "placement": "post", "dropout": 0.1, "drop_path": 0.1, "layer_scale": 0.5},
     layers.SpecAugment: {
