@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -36,7 +36,7 @@ KEPT = 2**29
 class Features(Table):
     """`[features]`: what every architecture reads of a picture, and how pictures are varied in training."""
 
-    size: list[int] | None = Field(
+    size: list[Annotated[int, Field(gt=0)]] | None = Field(
         None, min_length=2, max_length=2, description="rows and columns; by default those of most training pictures"
     )
     largest: int = Field(96, gt=0, description="of rows and columns where `size` is not given")
