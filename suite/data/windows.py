@@ -59,20 +59,25 @@ def pieces(subwords: Subwords, texts: Sequence[str]) -> list[Pieces]:
 
 
 def _refined(found: Pieces, text: str) -> Pieces:
-    lengths = found.offsets[:, 1] - found.offsets[:, 0]
     ids = np.maximum(found.ids, _UNKNOWN)  # the name of a special token, typed in a text, is only unknown
-    if not ((ids == _UNKNOWN) & (lengths > 1)).any():
+    lengths = found.offsets[:, 1] - found.offsets[:, 0]
+    plain = text.isascii() or not any(map(_joins, text))
+    if plain and not ((ids == _UNKNOWN) & (lengths > 1)).any():
         return Pieces(ids, found.offsets)
     numbers: list[int] = []
     offsets: list[tuple[int, int]] = []
-    for number, (begin, end) in zip(ids.tolist(), found.offsets.tolist(), strict=True):
+    begins = [*found.offsets[1:, 0].tolist(), len(text)]
+    for number, (begin, end), following in zip(ids.tolist(), found.offsets.tolist(), begins, strict=True):
+        # The tokenizer may read a letter without its marks, and no answer ends between them.
+        while end < following and _joins(text[end]):
+            end += 1
         edges = [begin, end]
         if number == _UNKNOWN:
             inner = (at for at in range(begin + 1, end) if not (_joins(text[at]) or text[at - 1] == "\u200d"))
             edges = [begin, *inner, end]
         offsets += itertools.pairwise(edges)
         numbers += [number] * (len(edges) - 1)
-    return Pieces(np.array(numbers, dtype="int32"), np.array(offsets, dtype="int64"))
+    return Pieces(np.array(numbers, dtype="int32"), np.array(offsets, dtype="int64").reshape(-1, 2))
 
 
 def _joins(character: str) -> bool:

@@ -67,7 +67,14 @@ def test_pieces_cover_every_visible_character_once_and_in_order(text):
 
 @pytest.mark.parametrize(
     "parts",
-    [["東", "京", "は"], ["x\u0301", "z\u0323\u0301"], ["👩\u200d🚀", "😀"], ["क", "म"], ["a", "b", "東"]],
+    [
+        ["東", "京", "は"],
+        ["x\u0301", "z\u0323\u0301"],
+        ["👩\u200d🚀", "😀"],
+        ["क", "म"],
+        ["a", "b", "東"],
+        ["a", "b", "e\u0301\u0323"],
+    ],
     ids="".join,
 )
 def test_what_is_unknown_comes_character_by_character_and_combining_marks_stay(parts):
