@@ -43,7 +43,7 @@ def test_a_row_of_padding_and_a_silent_sound_are_numbers():
 
 
 def test_impossible_arguments_are_refused():
-    with pytest.raises(ValueError, match="positive span.*span=0"):
+    with pytest.raises(ValueError, match=r"positive span.*span=0"):
         RelativeLevel(0)
     with pytest.raises(ValueError, match="RelativeLevel expects mask to be boolean"):
         RelativeLevel()(X, mask=MASK[:, 1:])
