@@ -18,21 +18,23 @@ if TYPE_CHECKING:
 
 @keras.saving.register_keras_serializable(package="suite")
 class Roles(keras.layers.Layer):
-    """Reads a sentence by asking each of K learned questions of its words: who, what, where ...
+    """Reads a sentence by asking K questions of its words: who, what, where ...
 
-    For role k, a mean of the words' vectors weighted by ``softmax over j of (w_j . u_k + p_jk)``: u_k says which words
-    fill the role, p_jk at which place of a sentence they stand. So "the hall is north of the office" and "the office is
-    north of the hall" differ, which no sum of words can tell.
+    For role k, a mean of the words' vectors weighted by ``softmax over j of (w_j . (u_k + a_k) / sqrt(E) + p_jk)``: u_k
+    is learned and says which words fill the role, p_jk at which place of a sentence they stand, and a_k, if it is
+    given, what else is looked for. So "the hall is north of the office" and "the office is north of the hall" differ,
+    which no sum of words can tell, and a role can be "the room that was not asked for".
 
     Args:
         roles: K.
 
     Call arguments:
-        inputs: (B, S, J, E) floating point.
-        mask: (B, S, J) booleans, True at words. A sentence without any gives a vector of zeros.
+        inputs: (B, ..., J, E) floating point.
+        mask: (B, ..., J) booleans, True at words. A sentence without any gives a vector of zeros.
+        asked: a_k, (B, ..., K, E) or what broadcasts to it; by default zero.
 
     Returns:
-        (B, S, K, E).
+        (B, ..., K, E).
     """
 
     def __init__(self, roles: int, **kwargs: Any) -> None:
@@ -41,18 +43,21 @@ class Roles(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
-        """Make the weights for inputs (B, S, J, E)."""
+        """Make the weights for inputs (B, ..., J, E)."""
         words, width = input_shape[-2:]
         normal = keras.initializers.RandomNormal(stddev=1.0)
-        self.content = self.add_weight(name="content", shape=(width, self.roles), initializer="glorot_uniform")
-        self.place = self.add_weight(name="place", shape=(words, self.roles), initializer=normal)
+        self.content = self.add_weight(name="content", shape=(self.roles, width), initializer="glorot_uniform")
+        self.place = self.add_weight(name="place", shape=(self.roles, words), initializer=normal)
 
-    def call(self, inputs: Any, *, mask: Any) -> Any:
-        scores = ops.matmul(inputs, self.content) + self.place  # (B, S, J, K)
+    def call(self, inputs: Any, *, mask: Any, asked: Any = None) -> Any:
+        wanted = self.content if asked is None else self.content + asked  # (B, ..., K, E)
+        scores = ops.matmul(wanted, ops.swapaxes(inputs, -1, -2)) / inputs.shape[-1] ** 0.5
+        scores = scores + self.place  # (B, ..., K, J)
         wide = keras.backend.result_type(scores.dtype, "float32")
-        scores = ops.where(mask[..., None], ops.cast(scores, wide), ops.cast(-1e30, wide))
-        weights = ops.where(mask[..., None], ops.softmax(scores, axis=2), ops.cast(0.0, wide))  # (B, S, J, K)
-        return ops.matmul(ops.swapaxes(ops.cast(weights, inputs.dtype), 2, 3), inputs)  # (B, S, K, E)
+        real = mask[..., None, :]  # (B, ..., 1, J)
+        scores = ops.where(real, ops.cast(scores, wide), ops.cast(-1e30, wide))
+        weights = ops.where(real, ops.softmax(scores), ops.cast(0.0, wide))  # (B, ..., K, J)
+        return ops.matmul(ops.cast(weights, inputs.dtype), inputs)  # (B, ..., K, E)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         """What comes out has no words, hence no mask of them."""
@@ -81,8 +86,8 @@ def reader(
         read: whether a place of that sequence is a sentence, whose words `Roles` sums up, or a word.
         words: the width of a word's vector.
         roles: K of `Roles`.
-        asked: whether a linear map of the question is added at each place, so that the architecture knows from the
-            beginning what is asked.
+        asked: whether each place knows what is asked before the architecture reads it. A linear map of the question is
+            added there, and a sentence's roles look for what the question wants and are compared with its roles.
         dropout: the fraction of features dropped in training, before and after the architecture.
         token_dropout: how often, in training, a word is taken for an unknown one.
 
@@ -92,25 +97,32 @@ def reader(
     inputs = keras.Input(spec.inputs["words"].shape, dtype="int32", name="words")
     real = ops.not_equal(inputs, 0)  # (B, S, J)
     told = ops.any(real, axis=-1)  # (B, S)
-    embedding = layers.TokenEmbedding(
-        spec.sizes["words"], width=words, token_dropout=token_dropout, scale=True, name="word_embedding"
-    )
-    vectors = keras.layers.Dropout(dropout, name="word_dropout")(embedding(inputs))  # (B, S, J, E)
-    if read == "sentences" or asked:
-        found = Roles(roles, name="roles")(vectors, mask=real)  # (B, S, K, E)
-    question = last(found, told) if asked else None  # (B, K, E)
+    vectors = layers.TokenEmbedding(
+        spec.sizes["words"], width=words, token_dropout=token_dropout, name="word_embedding"
+    )(inputs)
+    vectors = keras.layers.LayerNormalization(epsilon=1e-6, name="word_norm")(vectors)
+    vectors = keras.layers.Dropout(dropout, name="word_dropout")(vectors)  # (B, S, J, E)
+    if asked:
+        real_words = ops.not_equal(last(inputs, told), 0)  # (B, J)
+        question = Roles(roles, name="question_roles")(last(vectors, told), mask=real_words)  # (B, K, E)
+        row = keras.layers.Flatten(name="question_row")(question)
+        about = keras.layers.Dense(architecture.width, name="question")(row)  # (B, D)
     if read == "words":
         x = keras.layers.Reshape((-1, words), name="words_in_a_row")(vectors)  # (B, S J, E)
         mask = keras.layers.Reshape((-1,), name="real_words")(real)  # (B, S J)
     else:
-        x, mask = keras.layers.Reshape((-1, roles * words), name="sentences")(found), told  # (B, S, K E)
+        mask = told
         if asked:
+            wanted = keras.layers.Dense(roles * words, name="wanted")(about)
+            wanted = keras.layers.Reshape((1, roles, words), name="wanted_roles")(wanted)  # (B, 1, K, E)
+            found = Roles(roles, name="roles")(vectors, mask=real, asked=wanted)  # (B, S, K, E)
             matches = ops.matmul(found, ops.swapaxes(question, 1, 2)[:, None]) / words**0.5  # (B, S, K, K)
-            matches = keras.layers.Reshape((-1, roles * roles), name="matches")(matches)
-            x = keras.layers.Concatenate(name="sentences_and_matches")([x, matches])  # (B, S, K E + K K)
+            x = keras.layers.Concatenate(name="roles_and_matches")([found, matches])  # (B, S, K, E + K)
+        else:
+            x = Roles(roles, name="roles")(vectors, mask=real)  # (B, S, K, E)
+        x = keras.layers.Reshape((-1, roles * x.shape[-1]), name="sentences")(x)
     x = keras.layers.Dense(architecture.width, name="projection")(x)  # (B, T, D)
     if asked:
-        about = keras.layers.Dense(architecture.width, name="question")(keras.layers.Flatten()(question))  # (B, D)
         x = x + about[:, None]
     x = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
     x = last(architecture.encode(x, mask), mask)  # (B, D)
