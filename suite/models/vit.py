@@ -6,12 +6,16 @@ learns from far fewer pictures.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 READS = "image"
+MOST = (
+    8  # rows and columns of tokens that are left, where the configuration does not say how many convolutions there are
+)
 
 
 class Config(BaseModel):
@@ -27,7 +31,11 @@ class Config(BaseModel):
     drop_path: float = Field(0.0, ge=0, lt=1, description="How often a picture skips the last block's branches.")
     tokenizer: Literal["patch", "convolutional"] = Field("convolutional", description="Where tokens come from.")
     patch: int = Field(4, gt=0, description="Side of a patch in pixels.")
-    rounds: int = Field(2, gt=0, description="Convolutions, each of which halves the grid of tokens.")
+    rounds: int | None = Field(
+        None,
+        gt=0,
+        description="Convolutions, each of which halves the grid of tokens; by default until it is at most 8 x 8.",
+    )
     channels: int = Field(32, gt=0, description="Filters of the convolutions before the last, which has the width.")
     kernel: int = Field(3, gt=0, description="Side of the convolutions' filters in pixels; odd.")
     position: Literal["learned", "sinusoidal", "rotary", "none"] = Field(
@@ -61,22 +69,25 @@ def encoder(config: Config) -> Callable[[Any, Any], Any]:
     """Tokens, positions, blocks: pixels (B, rows, columns, channels) -> (B, T, width), a vector for each token."""
     from suite import layers
 
-    if config.tokenizer == "patch":
-        tokenizer: Any = layers.PatchEmbedding(config.width, patch=config.patch, pad=True, name="patches")
-    else:
-        tokenizer = layers.ConvolutionalTokenizer(
-            config.width, depth=config.rounds, channels=config.channels, kernel=config.kernel, name="tokenizer"
-        )
     schemes = {"learned": layers.LearnedGrid, "sinusoidal": layers.SinusoidalGrid, "rotary": layers.RotaryGrid}
 
+    def tokenizer(size: Sequence[int]) -> Any:
+        if config.tokenizer == "patch":
+            return layers.PatchEmbedding(config.width, patch=config.patch, pad=True, name="patches")
+        rounds = config.rounds or max(1, math.ceil(math.log2(max(size) / MOST)))
+        return layers.ConvolutionalTokenizer(
+            config.width, depth=rounds, channels=config.channels, kernel=config.kernel, name="tokenizer"
+        )
+
     def encode(pixels: Any, mask: Any = None) -> Any:
-        x = tokenizer(pixels)  # (B, T, width)
+        trained = (None, *(config.trained or pixels.shape[1:3]), pixels.shape[-1])
+        tokens = tokenizer(trained[1:3])
+        x = tokens(pixels)  # (B, T, width)
         position = None
         if config.position != "none":
-            trained = (None, *config.trained, pixels.shape[-1]) if config.trained else pixels.shape
             position = schemes[config.position](
-                tokenizer.grid(pixels.shape),
-                trained_grid=tokenizer.grid(trained),
+                tokens.grid(pixels.shape),
+                trained_grid=tokens.grid(trained),
                 prefix=int(config.class_token),
                 name="position",
             )

@@ -37,9 +37,14 @@ def noise(*shape):
 @pytest.mark.parametrize("tokenizer", ["patch", "convolutional"])
 @pytest.mark.parametrize("class_token", [False, True])
 def test_a_vector_for_each_place_and_for_the_class_token(tokenizer, position, class_token):
-    model = make(depth=1, tokenizer=tokenizer, position=position, class_token=class_token)
+    model = make(depth=1, rounds=2, tokenizer=tokenizer, position=position, class_token=class_token)
     tokens = 2 * 3  # of patches of 4, or of two rounds that halve
     assert run(model, noise(B, H, W, C)).shape == (B, tokens + class_token, 16)
+
+
+@pytest.mark.parametrize(("size", "tokens"), [((1, 1), 1), ((5, 8), 3 * 4), ((32, 32), 64), ((100, 60), 7 * 4)])
+def test_convolutions_go_on_until_few_tokens_are_left(size, tokens):
+    assert make(size).output.shape == (None, tokens, 16)
 
 
 def test_patches_need_not_divide_the_picture():

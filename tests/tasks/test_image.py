@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
+from suite.cli import app
 from suite.data.lazy import Lazy, Mapped, light
 from suite.data.splits import make_splits
 from suite.errors import InputError
@@ -134,3 +139,27 @@ def test_what_somebody_names_and_is_no_picture(tmp_path):
 def test_settings_that_make_no_sense(wrong):
     with pytest.raises(ValidationError):
         Features(**wrong)
+
+
+def test_on_the_command_line_a_broken_picture_is_named_or_skipped_and_counted(tmp_path):
+    def invoke(*arguments, code=0):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert result.exit_code == code, result.output
+        return result
+
+    train = folder(tmp_path / "train", count=12)
+    good = (train / "dark" / "03.png").read_bytes()
+    (train / "dark" / "05.png").write_bytes(good[: len(good) // 2])
+    command = ["run", "--task", "image", "--train", train, "--model", "classic", "--model", "majority", "--json"]
+    command += ["--leaderboard", tmp_path / "board.csv", "--output", tmp_path / "runs"]
+    assert re.search(r"dark.05\.png: cannot be decoded", invoke(*command, code=2).stderr)
+    result = invoke(*command, "--skip-bad")
+    assert "1 left out that could not be used" in result.stderr
+    runs = {run["model"]: tmp_path / "runs" / run["run_id"] for run in json.loads(result.stdout)["results"]}
+    light_one, dark_one = train / "light" / "00.png", train / "dark" / "00.png"
+    lines = invoke("predict", runs["classic"], light_one, dark_one).stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["light", "dark"]
+    assert "cannot be decoded" in invoke("predict", runs["majority"], train / "dark" / "05.png", code=2).stderr
+    options = ["--test", folder(tmp_path / "test"), "--json", "--leaderboard", tmp_path / "board.csv"]
+    scored = json.loads(invoke("evaluate", runs["classic"], *options).stdout)
+    assert json.dumps(scored).count('"accuracy": 1.0') == 1
