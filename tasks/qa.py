@@ -53,7 +53,7 @@ class Features(Table):
     max_answer: int = Field(30, gt=0, description="pieces of the longest answer that is given")
     dropout: float = Field(0.1, ge=0, lt=1)
     token_dropout: float = Field(0.05, ge=0, lt=1, description="share of training pieces that are read as unknown")
-    align: bool = Field(False, description="whether a place reads the question before the architecture does")
+    align: bool = Field(True, description="whether a place reads the question before the architecture does")
 
     @model_validator(mode="after")
     def _rows_hold_questions_and_answers(self) -> Self:
