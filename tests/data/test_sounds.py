@@ -106,7 +106,7 @@ def test_the_official_split_takes_recordings_0_to_4(archive, depth):
     parts = spoken_digit.load(archive.parents[depth - 1])
     numbers = {split: {int(one["name"].split("_")[2]) for one in light(parts[split])} for split in ("train", "test")}
     assert numbers == {"train": {5, 6, 10, 40}, "test": {0, 1, 4}}
-    assert len(parts["train"]), len(parts["test"]) == (40, 30)
+    assert (len(parts["train"]), len(parts["test"])) == (40, 30)
     assert "not the published file" in parts["notes"][0]
     one = next(one for one in parts["test"] if one["name"] == "2_george_0")
     np.testing.assert_allclose(one["waveform"], np.random.RandomState(0).uniform(-0.5, 0.5, 211), atol=2**-15)
