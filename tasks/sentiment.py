@@ -135,5 +135,4 @@ TASK = Task(
     evaluate=classification.evaluate,
     show=classification.show,
     baselines={"classic": words.classifier, "majority": majority.classifier},
-    families={"cnn": "textcnn"},
 )
