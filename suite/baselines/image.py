@@ -30,11 +30,11 @@ COSTS = {"gradients": (0.001, 0.01, 0.1), "components": (1.0, 10.0)}
 MACHINE_LIMIT = 5_000
 """Training examples of the support-vector machine, whose time grows with their square; of more it has a sample."""
 
-ITERATIONS = 100
+ITERATIONS = 100  # of the regression, at most
 COMPONENTS = 60
 ORIENTATIONS = 9
 CELLS = 8  # on the shorter side, where a picture has that many times two pixels
-_CHUNK = 2_000  # pictures described at a time, so that gradients do not exhaust memory
+_CHUNK = 2**21  # pixels described at a time, so that gradients do not exhaust memory
 _CLIP = 0.2  # of normalised histograms, as in the reference
 
 
@@ -111,7 +111,8 @@ def gradients(pictures: np.ndarray) -> np.ndarray:
     nearest of `ORIENTATIONS`; of the channels the one with the largest gradient counts. Each block of 2 x 2 cells is
     brought to length 1, clipped and brought to length 1 again.
     """
-    parts = [_histograms(pictures[start : start + _CHUNK]) for start in range(0, len(pictures), _CHUNK)]
+    step = max(1, _CHUNK // (pictures.shape[1] * pictures.shape[2]))
+    parts = [_histograms(pictures[start : start + step]) for start in range(0, len(pictures), step)]
     return np.concatenate(parts) if parts else np.zeros((0, 1), "float32")
 
 
@@ -154,8 +155,8 @@ def _with_gradients(
     table, other = gradients(pictures), gradients(unseen)
     for cost in COSTS["gradients"]:
         model = make_pipeline(StandardScaler(), LogisticRegression(C=cost, max_iter=ITERATIONS, tol=1e-3))
-        with warnings.catch_warnings():  # the last steps change nothing that validation would see
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of iterations that are not enough: validation tells what is
             model.fit(table, labels)
         yield _Tried(
             accuracy=_accuracy(model.predict(other), wanted),
