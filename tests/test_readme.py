@@ -1,17 +1,21 @@
 """What the README shows works as it is shown."""
 
+import itertools
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from suite import find
 from suite.cli import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = re.findall(r"^    (?:\w+=\w+ )?python -m suite (.*?)(?:#.*)?$", README, flags=re.MULTILINE)
 
 
 def snippet(start):
@@ -41,11 +45,16 @@ def test_both_set_up_commands_are_there_and_ci_calls_the_second():
     assert "\npytest\n" in ci
 
 
-@pytest.mark.parametrize("command", re.findall(r"^    python -m suite (run .*?)(?:#.*)?$", README, flags=re.MULTILINE))
-def test_every_flag_shown_exists(command):
-    shown = CliRunner().invoke(app, ["run", "--help"]).stdout
-    for flag in re.findall(r"--[a-z-]+", command):
-        assert flag in shown
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_flag_and_name_shown_exists(line):
+    command, *rest = shlex.split(line)
+    shown = CliRunner().invoke(app, [command, "--help"]).stdout
+    for flag in rest:
+        assert not flag.startswith("--") or flag in shown
+    datasets = {path.stem for path in (ROOT / "suite" / "data" / "datasets").glob("*.py")}
+    for option, known in {"--task": {*find.tasks(), "all"}, "--dataset": datasets}.items():
+        for name in [after for flag, after in itertools.pairwise(rest) if flag == option]:
+            assert name.partition(":")[0] in known or name.startswith("./")
 
 
 def test_every_tested_version_satisfies_the_lower_bounds():
