@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import keras
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
 from suite import config
+from suite.cli import app
 from suite.data.datasets import reviews
 from suite.data.splits import make_splits
 from suite.data.subwords import Subwords
@@ -134,6 +137,34 @@ def test_classes_of_very_different_size():
         predictions = TASK.baselines[name](train, test, features(), 0)(test)
         assert all(set(prediction) == {"common", "rare"} for prediction in predictions)
         assert TASK.evaluate(predictions, test).scores["macro_f1"] == pytest.approx(f1)
+
+
+def test_from_the_command_line(tmp_path):
+    def invoke(*arguments, stdin=None):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+        assert result.exit_code == 0, result.output
+        return result
+
+    rows = [(f"it is {label} , I say", label) for label in ("fine", "dull") for _ in range(24)]
+    (tmp_path / "train.jsonl").write_text(
+        "".join(json.dumps({"Review": text, "class": label}) + "\n" for text, label in rows), "utf8"
+    )
+    (tmp_path / "test.tsv").write_text("text\tlabel\nfine , I say\tfine\nso so\tnew\n\tfine\n", "utf8")
+    board = ["--leaderboard", tmp_path / "board.csv", "--output", tmp_path / "runs", "--json"]
+    settings = ["model.width=8", "model.depth=1", "features.embedding=8", "features.max_length=5", "train.batch_size=8"]
+    settings += ["train.learning_rate=0.05", "features.token_dropout=0.0", "features.embedding_dropout=0.0"]
+    flags = [part for setting in settings for part in ("--set", setting)]
+    models = ["--model", "cnn", "--model", "classic"]
+    done = invoke("run", "--task", "sentiment", "--train", tmp_path / "train.jsonl", *models, *flags, *board)
+    assert "texts of more than 5 tokens, read without their middle" in done.stderr
+    for run in json.loads(done.stdout)["results"]:
+        folder = tmp_path / "runs" / run["run_id"]
+        lines = invoke("predict", folder, "--top", 3, stdin="how fine\ndull, dull\n").stdout.splitlines()
+        assert [line.split("\t")[::2] for line in lines] == [["fine", "dull"], ["dull", "fine"]]
+        scored = invoke("evaluate", folder, "--test", tmp_path / "test.tsv", "--skip-bad", *board)
+        assert "test: 1 left out that could not be used" in scored.stderr
+        (result,) = json.loads(scored.stdout)["results"]
+        assert result["scores"]["accuracy"] == 0.5
 
 
 def test_label_smoothing_reaches_the_loss():
