@@ -150,7 +150,7 @@ class Batches:
         target = self.spec.target
         targets = _stack([self.encoded.targets[i] for i in rows], target.shape, target.dtype, length)
         padded = target.shape[:1] == (None,)
-        weights = np.ones((len(rows), *(() if padded else target.shape)), dtype="float32")
+        weights = np.ones(targets.shape if not padded else len(rows), dtype="float32")
         weights[len(members) :] = 0.0
         if padded:
             real = np.array([len(self.encoded.targets[i]) for i in rows])
