@@ -135,6 +135,7 @@ def prepare(
         validation_share=config.data.validation_share,
         limit=config.data.limit,
         labels=task.labels,
+        groups=task.groups,
     )
     return Prepared(task, made, config, wanted.task_name)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -208,6 +208,8 @@ class Task:
         encode: examples, Spec -> Encoded. Examples may come without an answer.
         build: Spec, settings, Architecture -> an uncompiled `keras.Model`.
         loss: settings -> a Keras loss.
+        groups: examples in their order -> for each what it shares with others, such as its text, where a cut between
+            those would let training see what is scored; `None`: each stands alone.
         calibrate: outputs for the validation examples, how they were encoded, those examples, Spec -> the Spec with
             which `decode` does best on them, and a remark that says what was chosen.
         decode: the model's output for each encoded example, without padding, how they were encoded, Spec ->
@@ -236,6 +238,7 @@ class Task:
     decode: Callable[[Sequence[np.ndarray], Encoded, Spec], Sequence[Prediction]]
     evaluate: Callable[[Sequence[Prediction], Sequence[Example]], Evaluation]
     show: Callable[[Prediction, Example, int], list[Answer]]
+    groups: Callable[[Sequence[Example]], Sequence[Hashable]] | None = None
     calibrate: Callable[[Sequence[np.ndarray], Encoded, Sequence[Example], Spec], tuple[Spec, str]] = as_it_is
     baselines: Mapping[str, Baseline] = dataclasses.field(default_factory=dict)
     families: Mapping[str, str] = dataclasses.field(default_factory=dict)

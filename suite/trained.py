@@ -137,6 +137,7 @@ def test_data(
         name=find.module_name(dataset),
         validation_share=trained.config.data.validation_share,
         labels=trained.task.labels,
+        groups=trained.task.groups,
     )
 
 

@@ -81,6 +81,11 @@ def labels(example: Example) -> list[str]:
     return ["an answer" if example["answers"] else "no answer"]
 
 
+def groups(examples: Sequence[Example]) -> list[str]:
+    """Questions about one text stay together."""
+    return [example["context"] for example in examples]
+
+
 def spec(train: Sequence[Example], features: Features) -> Spec:
     """A tokenizer of the training texts."""
     texts = [*dict.fromkeys(example["context"] for example in train), *(example["question"] for example in train)]
@@ -266,6 +271,7 @@ TASK = Task(
     read=squad.read,
     example=example,
     labels=labels,
+    groups=groups,
     spec=spec,
     encode=encode,
     build=build,

@@ -62,6 +62,16 @@ def example(fields: Mapping[str, str]) -> Example:
     return {"story": sentences, "question": fields["question"].strip()}
 
 
+def groups(examples: Sequence[Example]) -> list[int]:
+    """Questions about one story stay together; each is asked when more of the story is told."""
+    numbers, before = [0], examples[0]["story"] if examples else []
+    for each in examples[1:]:
+        story = each["story"]
+        numbers.append(numbers[-1] + (story[: len(before)] != before))
+        before = story
+    return numbers[: len(examples)]
+
+
 def spec(train: Sequence[Example], features: Features) -> Spec:
     """Words and answers of the training examples."""
     known = {sentence for each in train for sentence in (*each["story"], each["question"])}
@@ -155,6 +165,7 @@ TASK = Task(
     read=babi.read,
     example=example,
     labels=classification.labels,
+    groups=groups,
     spec=spec,
     encode=encode,
     build=build,

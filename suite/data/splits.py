@@ -9,7 +9,7 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ def make_splits(
     limit: int | None = None,
     answers: Iterable[str] = ANSWERS,
     labels: Callable[[Example], Iterable[str]] | None = None,
+    groups: Callable[[Sequence[Example]], Sequence[Hashable]] | None = None,
 ) -> Splits:
     """What a dataset's `load` or `read_files` returned, as three splits and what there is to know about them.
 
@@ -71,6 +72,8 @@ def make_splits(
         limit: at most so many examples of each split: a sample, the same each time, in the order of the split.
         answers: keys that do not count when two examples are compared.
         labels: an example -> its labels.
+        groups: examples -> for each what it shares with others, such as its text. No cut separates these; by default
+            each stands alone.
 
     Raises:
         InputError: a split is empty or too small to be cut, or `limit` is below 1.
@@ -90,10 +93,10 @@ def make_splits(
     _check(splits, name=name)
     for split, share in (("test", test_share), ("validation", validation_share)):
         if split not in splits:
-            splits["train"], splits[split], note = _cut(splits["train"], share, split=split, name=name)
+            splits["train"], splits[split], note = _cut(splits["train"], share, groups, split=split, name=name)
             notes.append(note)
     if limit is not None:
-        splits = {split: _sample(examples, limit)[0] for split, examples in splits.items()}
+        splits = {split: _sample(examples, limit) for split, examples in splits.items()}
         notes.append(f"at most {limit:,} examples of each split, sampled by a fixed seed")
     train, test = light(splits["train"]), light(splits["test"])
     notes += _shared_examples(train, test, frozenset(answers))
@@ -112,26 +115,45 @@ def _check(splits: Mapping[str, Sequence[Example]], *, name: str) -> None:
         raise InputError(f"{name}: no training examples; expected a file or a dataset that has them")
 
 
-def _sample(examples: Sequence[Example], size: int) -> tuple[Sequence[Example], Sequence[Example]]:
-    """A sample of that size and the rest, both in order. A smaller sample is part of a larger one."""
+def _sample(examples: Sequence[Example], size: int) -> Sequence[Example]:
+    """A sample of that size, in order. A smaller sample is part of a larger one."""
+    return take(examples, sorted(_shuffled(len(examples))[:size]))
+
+
+def _shuffled(count: int) -> list[int]:
     # Of all of Python's random methods, random() alone is promised to give the same numbers in every version.
     generator = random.Random(_SEED)
-    rank = [generator.random() for _ in range(len(examples))]
-    chosen = sorted(range(len(examples)), key=rank.__getitem__)
-    return take(examples, sorted(chosen[:size])), take(examples, sorted(chosen[size:]))
+    rank = [generator.random() for _ in range(count)]
+    return sorted(range(count), key=rank.__getitem__)
 
 
 def _cut(
-    train: Sequence[Example], share: float, *, split: str, name: str
+    train: Sequence[Example],
+    share: float,
+    groups: Callable[[Sequence[Example]], Sequence[Hashable]] | None,
+    *,
+    split: str,
+    name: str,
 ) -> tuple[Sequence[Example], Sequence[Example], str]:
+    """What is left of train, what is cut off, and a remark. Whole groups are cut off until there are enough."""
     size = max(1, round(share * len(train)))
-    if size >= len(train):
+    members: dict[Hashable, list[int]] = {}
+    for number, group in enumerate(groups(light(train)) if groups else range(len(train))):
+        members.setdefault(group, []).append(number)
+    together = list(members.values())
+    part: list[int] = []
+    for group in _shuffled(len(together)):
+        if len(part) < size:
+            part += together[group]
+    if len(part) == len(train):
+        of = f" of {len(together)} text(s)" if groups else ""
         raise InputError(
-            f"{name}: {split} has to be cut from train, and train has {len(train)} example(s) left: "
+            f"{name}: {split} has to be cut from train, and train has {len(train)} example(s){of} left: "
             f"give at least {size + 1} training examples, or a {split} file"
         )
-    part, rest = _sample(train, size)
-    return rest, part, f"{split}: {size:,} of {len(train):,} training examples, cut by a fixed seed"
+    rest = sorted({*range(len(train))} - {*part})
+    note = f"{split}: {len(part):,} of {len(train):,} training examples, cut by a fixed seed"
+    return take(train, rest), take(train, sorted(part)), note
 
 
 def _key(example: Example, answers: frozenset[str]) -> str:

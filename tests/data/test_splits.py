@@ -170,3 +170,17 @@ def test_the_fingerprint_sees_the_middle_of_a_large_array():
         parts = {split: [{"x": array}] for split in ("train", "validation", "test")}
         marks.add(make_splits(parts, name="x").fingerprint())
     assert len(marks) == 2
+
+
+def test_no_cut_goes_through_a_text():
+    train = [{"text": number // 7, "question": number} for number in range(70)]
+    splits = make_splits({"train": train}, name="x", groups=lambda examples: [each["text"] for each in examples])
+    texts = [{each["text"] for each in part} for part in (splits.train, splits.validation, splits.test)]
+    assert [len(part) for part in texts] == [7, 1, 2]
+    assert len(set().union(*texts)) == 10
+    assert splits.notes == (
+        "test: 14 of 70 training examples, cut by a fixed seed",
+        "validation: 7 of 56 training examples, cut by a fixed seed",
+    )
+    with pytest.raises(InputError, match=r"7 example\(s\) of 1 text\(s\) left"):
+        make_splits({"train": train[:7]}, name="x", groups=lambda examples: [each["text"] for each in examples])

@@ -275,3 +275,7 @@ def test_from_files_to_an_answer_typed_and_a_score_on_another_dataset(tmp_path):
     )
     kept = invoke("evaluate", directory, "--test", wrong, "--skip-bad", *flags[:4])
     assert "1 left out" in kept.output + kept.stderr
+
+
+def test_questions_about_one_text_stay_together():
+    assert TASK.groups([{"context": text} for text in "aab"]) == ["a", "a", "b"]

@@ -169,3 +169,9 @@ def test_families_have_as_many_parameters_within_a_tenth(dataset):
     found = sizes(dataset)
     for family in ("rnn", "cnn", "lstm"):
         assert found[family] / found["transformer"] == pytest.approx(1, abs=0.1), found
+
+
+def test_questions_about_one_story_stay_together():
+    stories = [["a"], ["a", "b"], ["a", "b"], ["c"], ["c", "d"], ["a"]]
+    assert TASK.groups([{"story": story} for story in stories]) == [0, 0, 0, 1, 1, 2]
+    assert TASK.groups([]) == []
