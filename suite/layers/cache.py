@@ -7,7 +7,7 @@ Shapes: B batch, T new tokens, S slots, K key and value heads, W width of a key,
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from keras import ops
 
@@ -84,6 +84,15 @@ class Cache(NamedTuple):
     def check(self, *, window: int | None) -> None:
         """Raise a ValueError where attention with this window needs another cache."""
 
+    def take(self, rows: Any) -> Self:
+        """The cache of these rows of the batch, (R,) integers, in this order; a row may come several times."""
+        return self._replace(
+            key=ops.take(self.key, rows, axis=0),
+            value=ops.take(self.value, rows, axis=0),
+            mask=ops.take(self.mask, rows, axis=0),
+            positions=ops.take(self.positions, rows, axis=0),
+        )
+
 
 class RollingCache(Cache):
     """The last S real tokens: for attention with a window, however long the sequence grows.
@@ -148,6 +157,34 @@ class MemoryCache(NamedTuple):
     def seen(self) -> Seen:
         """What a query may read."""
         return Seen(*self, order=ops.arange(self.key.shape[2]))
+
+    def take(self, rows: Any) -> MemoryCache:
+        """The cache of these rows of the batch, (R,) integers."""
+        return MemoryCache(*(ops.take(x, rows, axis=0) for x in self))
+
+
+class StateCache(NamedTuple):
+    """What a recurrent or a convolutional layer keeps: tensors that do not grow with the sequence.
+
+    Attributes:
+        state: a tuple of tensors (B, ...).
+        length: () integer, the number of tokens read, padding included.
+        memory: a `MemoryCache` of the memory, or ``()`` where there is none or every call gives it.
+    """
+
+    state: tuple[Any, ...]
+    length: Any
+    memory: Any
+
+    def take(self, rows: Any, *, memory: bool = True) -> StateCache:
+        """The cache of these rows of the batch, (R,) integers; with ``memory=False`` places keep their memories."""
+        state = tuple(ops.take(x, rows, axis=0) for x in self.state)
+        return self._replace(state=state, memory=take_memory(self.memory, rows) if memory else self.memory)
+
+
+def take_memory(held: MemoryCache | tuple[()], rows: Any) -> MemoryCache | tuple[()]:
+    """Rows of a memory, if there is one."""
+    return held.take(rows) if isinstance(held, MemoryCache) else held
 
 
 def empty_cache(kind: type[Cache], shape: tuple[Any, int, int], *, widths: tuple[int, int], dtype: str) -> Cache:

@@ -11,7 +11,7 @@ import keras
 
 from suite.layers.attention import MultiHeadAttention
 from suite.layers.blocks import Block, given
-from suite.layers.cache import MemoryCache
+from suite.layers.cache import MemoryCache, take_memory
 from suite.layers.residual import Norm, Placement
 
 
@@ -25,6 +25,30 @@ class BlockCache(NamedTuple):
 
     self_attention: Any
     memory: Any
+
+    @property
+    def length(self) -> Any:
+        """() integer, the number of tokens so far, padding included."""
+        return self.self_attention.length
+
+    def take(self, rows: Any, *, memory: bool = True) -> BlockCache:
+        """The cache of these rows of the batch, (R,) integers; with ``memory=False`` places keep their memories.
+
+        A beam search asks for the latter: its rows change places only with those that read the same memory.
+        """
+        held = take_memory(self.memory, rows) if memory else self.memory
+        return BlockCache(self.self_attention.take(rows), held)
+
+
+def check_memory(owner: Any, memory: Any, held: MemoryCache | tuple[()] = ()) -> None:
+    """Raise a ValueError unless a layer with `cross_attention` gets one memory, and one without it none."""
+    wanted = 0 if owner.cross_attention is None else 1
+    came = (["an argument"] if memory is not None else []) + (["a cache"] if held else [])
+    if len(came) != wanted:
+        raise ValueError(
+            f"{type(owner).__name__} expects one memory where it has a cross_attention, and none where not. "
+            f"Received: cross_attention={owner.cross_attention}, memory from {' and '.join(came) or 'nowhere'}"
+        )
 
 
 @keras.saving.register_keras_serializable(package="suite")
@@ -120,7 +144,7 @@ class DecoderBlock(Block):
         """Build the parts for inputs (B, T, D) and a memory (B, S, D_m)."""
         super().build(inputs_shape)
         if self.cross_attention is not None and not self.cross_attention.built:
-            self._check_memory(memory_shape)
+            check_memory(self, memory_shape)
             self.cross_attention.build(inputs_shape, memory_shape)
 
     def call(
@@ -137,7 +161,7 @@ class DecoderBlock(Block):
         training: bool | None = None,
     ) -> Any:
         kept, held = (None, ()) if cache is None else cache
-        self._check_memory(memory, held)
+        check_memory(self, memory, held)
         wanted = given(mask=mask, pair_mask=pair_mask, bias=bias, positions=positions)
         read = given(mask=mask, cache=held) if held else given(mask=mask, key=memory, key_mask=memory_mask)
 
@@ -177,17 +201,8 @@ class DecoderBlock(Block):
         kept = self.attention.make_cache(batch, length, **({"rolling": True} if rolling else {}))
         if memory is None:
             return BlockCache(kept, ())
-        self._check_memory(memory)
+        check_memory(self, memory)
         return BlockCache(kept, self.cross_attention.memory_cache(memory, mask=memory_mask))
-
-    def _check_memory(self, memory: Any, held: MemoryCache | tuple[()] = ()) -> None:
-        wanted = 0 if self.cross_attention is None else 1
-        came = (["an argument"] if memory is not None else []) + (["a cache"] if held else [])
-        if len(came) != wanted:
-            raise ValueError(
-                f"{type(self).__name__} expects one memory where it has a cross_attention, and none where not. "
-                f"Received: cross_attention={self.cross_attention}, memory from {' and '.join(came) or 'nowhere'}"
-            )
 
     def get_config(self) -> dict[str, Any]:
         return {

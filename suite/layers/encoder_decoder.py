@@ -10,10 +10,8 @@ from typing import Any, Self
 import keras
 
 from suite.layers.blocks import given
-from suite.layers.decoder import BlockCache
 from suite.layers.embeddings import TokenEmbedding
 from suite.layers.language_model import LanguageModel
-from suite.layers.stacks import Decoder, Encoder
 
 
 @keras.saving.register_keras_serializable(package="suite")
@@ -27,8 +25,9 @@ class EncoderDecoder(keras.layers.Layer):
 
     Args:
         embedding: for target tokens, and with ``source_embedding=None`` for source tokens, too.
-        encoder: with a position scheme of its own, as the decoder has.
-        decoder: of blocks with cross-attention.
+        encoder: an `Encoder`, with a position scheme of its own, as the decoder has; or another layer that takes
+            (B, S, D) and `mask`.
+        decoder: one with cross-attention, as `LanguageModel` takes them.
         tie: whether the output shares the embedding's table.
         source_embedding: a layer from any source to (B, S, D), such as patches of images or frames of audio.
 
@@ -49,7 +48,7 @@ class EncoderDecoder(keras.layers.Layer):
 
     >>> import numpy as np
     >>> from keras import ops
-    >>> from suite.layers import DecoderBlock, EncoderBlock
+    >>> from suite.layers import Decoder, DecoderBlock, Encoder, EncoderBlock
     >>> encoder = Encoder(2, EncoderBlock(2, feed_forward=16))
     >>> decoder = Decoder(2, DecoderBlock(2, feed_forward=16, cross_attention=2))
     >>> model = EncoderDecoder(TokenEmbedding(11, width=8), encoder, decoder)
@@ -68,18 +67,19 @@ class EncoderDecoder(keras.layers.Layer):
     def __init__(
         self,
         embedding: TokenEmbedding,
-        encoder: Encoder,
-        decoder: Decoder,
+        encoder: keras.layers.Layer,
+        decoder: keras.layers.Layer,
         *,
         tie: bool = True,
         source_embedding: keras.layers.Layer | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if encoder.position is not None and encoder.position is decoder.position:
+        position = getattr(encoder, "position", None)
+        if position is not None and position is getattr(decoder, "position", None):
             raise ValueError(
                 f"{type(self).__name__} expects encoder and decoder to have a position scheme each. "
-                f"Received: one for both, {encoder.position}"
+                f"Received: one for both, {position}"
             )
         self.embedding = embedding
         self.encoder = encoder
@@ -119,7 +119,7 @@ class EncoderDecoder(keras.layers.Layer):
 
     def make_cache(
         self, batch: Any, length: int, *, memory: Any, memory_mask: Any = None, rolling: bool = False
-    ) -> tuple[BlockCache, ...]:
+    ) -> tuple[Any, ...]:
         """Empty caches for at most `length` target tokens, which hold the memory."""
         return self.language_model.make_cache(batch, length, memory=memory, memory_mask=memory_mask, rolling=rolling)
 

@@ -10,9 +10,7 @@ from typing import Any, Self
 import keras
 
 from suite.layers.blocks import given
-from suite.layers.decoder import BlockCache
 from suite.layers.embeddings import TokenEmbedding
-from suite.layers.stacks import Decoder
 
 
 @keras.saving.register_keras_serializable(package="suite")
@@ -26,7 +24,9 @@ class LanguageModel(keras.layers.Layer):
 
     Args:
         embedding: from tokens to vectors, and with `tie` from vectors to logits.
-        decoder: its blocks may have cross-attention; then every call needs a memory, or a cache that holds one.
+        decoder: a `Decoder`, or another causal layer that is called as one and has `make_cache`: `RecurrentDecoder`,
+            `ConvolutionalDecoder`, one of your own. With cross-attention every call needs a memory, or a cache that
+            holds one.
         tie: whether input and output share the table.
 
     Call arguments:
@@ -36,7 +36,7 @@ class LanguageModel(keras.layers.Layer):
         memory_mask: (B, S) booleans, True at real positions of `memory`.
         pair_mask: booleans for the self-attention, as `MultiHeadAttention` takes them.
         positions: (T,) or (B, T) integers; by default they count from 0, or from the cache's length.
-        cache: a `BlockCache` for each block, from `make_cache`.
+        cache: from `make_cache`, a tuple with what each layer of the decoder keeps.
 
     Returns:
         (B, T, N); with `cache` that and the new cache.
@@ -48,7 +48,7 @@ class LanguageModel(keras.layers.Layer):
 
     >>> import numpy as np
     >>> from keras import ops
-    >>> from suite.layers import DecoderBlock
+    >>> from suite.layers import Decoder, DecoderBlock
     >>> model = LanguageModel(TokenEmbedding(11, width=8), Decoder(2, DecoderBlock(2, feed_forward=16)))
     >>> model.build((None, None))
     >>> tokens = np.array([[4, 2, 7]])
@@ -65,10 +65,12 @@ class LanguageModel(keras.layers.Layer):
     (one table), https://arxiv.org/abs/1608.05859.
     """
 
-    def __init__(self, embedding: TokenEmbedding, decoder: Decoder, *, tie: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self, embedding: TokenEmbedding, decoder: keras.layers.Layer, *, tie: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.embedding = embedding
-        self.decoder = decoder
+        self.decoder: Any = decoder
         self.tie = tie
         self.supports_masking = True
         wide = keras.backend.result_type(self.compute_dtype, "float32")
@@ -95,7 +97,7 @@ class LanguageModel(keras.layers.Layer):
         memory_mask: Any = None,
         pair_mask: Any = None,
         positions: Any = None,
-        cache: tuple[BlockCache, ...] | None = None,
+        cache: tuple[Any, ...] | None = None,
         training: bool | None = None,
     ) -> Any:
         x = self.embedding(tokens, training=training)  # (B, T, D)
@@ -110,9 +112,15 @@ class LanguageModel(keras.layers.Layer):
 
     def make_cache(
         self, batch: Any, length: int, *, memory: Any = None, memory_mask: Any = None, rolling: bool = False
-    ) -> tuple[BlockCache, ...]:
-        """Empty caches, one for each block, as `DecoderBlock.make_cache` makes them."""
-        return self.decoder.make_cache(batch, length, memory=memory, memory_mask=memory_mask, rolling=rolling)
+    ) -> tuple[Any, ...]:
+        """Empty caches, one for each layer of the decoder, as its `make_cache` makes them."""
+        rolls = {"rolling": True} if rolling else {}
+        return self.decoder.make_cache(batch, length, memory=memory, memory_mask=memory_mask, **rolls)
+
+    @property
+    def longest(self) -> int | None:
+        """The number of positions that the decoder knows, or None where any is as good as another."""
+        return getattr(self.decoder, "longest", None)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -58,6 +58,11 @@ class Learned(Position):
         """(B, T, D), positions (T,) or (B, T) -> (B, T, D)."""
         return add_rows(self, x, self.table, positions)
 
+    @property
+    def longest(self) -> int:
+        """The rows of the table."""
+        return self.length
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "length": self.length}
 

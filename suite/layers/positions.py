@@ -66,6 +66,11 @@ class Position(keras.layers.Layer):
         return None
 
     @property
+    def longest(self) -> int | None:
+        """The number of positions that it knows, or None where any is as good as another."""
+        return None
+
+    @property
     def in_attention(self) -> bool:
         """Whether it acts inside attention rather than on the embeddings."""
         cls = type(self)

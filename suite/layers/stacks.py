@@ -51,6 +51,11 @@ class Stack(keras.layers.Layer):
         self.final_norm = self._last(block, final_norm)
         self.supports_masking = True
 
+    @property
+    def longest(self) -> int | None:
+        """The number of positions that its scheme knows, or None where any is as good as another."""
+        return None if self.position is None else self.position.longest
+
     def build(self, inputs_shape: Any) -> None:
         """Build the parts for inputs (B, T, D)."""
         if self.position is not None and not self.position.in_attention and not self.position.built:
@@ -73,13 +78,17 @@ class Stack(keras.layers.Layer):
             return self.recompute(x, layer=block, tensors=given(**tensors), options={"training": True, **options})
         return block(x, training=training, **options, **given(**tensors))
 
+    def changes(self, number: int) -> dict[str, Any]:
+        """A hook: in which arguments block `number`, from 1 to `depth`, differs from the prototype."""
+        return {}
+
     def leave(self, x: Any) -> Any:
         """What the last block gives -> what the stack gives, (B, T, D)."""
         return x if self.final_norm is None else self.final_norm(x)
 
     def _clone(self, block: Block, number: int) -> Any:
         rate = {"drop_path": self.drop_path * number / self.depth} if self.drop_path else {}
-        new: Any = clone(block, name=f"block_{number}", **rate)
+        new: Any = clone(block, name=f"block_{number}", **rate, **self.changes(number))
         if self.position is not None and self.position.in_attention:
             if new.attention.position is not None:
                 raise ValueError(
@@ -256,7 +265,7 @@ class Decoder(Stack):
     ) -> Any:
         tensors = {"memory": memory, "mask": mask, "memory_mask": memory_mask}
         tensors |= {"pair_mask": pair_mask, "bias": bias, "positions": positions}
-        start = 0 if cache is None else cache[0].self_attention.length
+        start = 0 if cache is None else cache[0].length
         x = self.enter(inputs, positions, start=start, training=training)  # (B, T, D)
         if cache is None:
             for block in self.blocks:
