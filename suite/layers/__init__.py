@@ -4,11 +4,12 @@ from suite.layers.additive import AdditiveAttention
 from suite.layers.alibi import Alibi
 from suite.layers.attention import MultiHeadAttention
 from suite.layers.blocks import Block, EncoderBlock
-from suite.layers.cache import Cache, MemoryCache, RollingCache
+from suite.layers.cache import Cache, MemoryCache, RollingCache, StateCache
 from suite.layers.capture import capture_attention
 from suite.layers.chunked import ChunkedAttention
 from suite.layers.class_token import ClassToken
 from suite.layers.convolution import ConvolutionBlock
+from suite.layers.convolutional_decoder import ConvolutionalDecoder, ConvolutionalDecoderBlock
 from suite.layers.convolutional_position import ConvolutionalPosition
 from suite.layers.decoder import BlockCache, DecoderBlock
 from suite.layers.embeddings import CharacterEmbedding, TokenEmbedding
@@ -28,6 +29,7 @@ from suite.layers.noise import AdditiveNoise
 from suite.layers.patch import ConvolutionalTokenizer, PatchEmbedding
 from suite.layers.pooling import AttentionPooling, FirstPooling, MaxPooling, MeanPooling, Pooling
 from suite.layers.positions import Position
+from suite.layers.recurrent_decoder import RecurrentDecoder
 from suite.layers.relative import RelativeAttention
 from suite.layers.relative_bias import RelativeBias
 from suite.layers.relative_level import RelativeLevel
@@ -55,6 +57,8 @@ __all__ = [
     "ChunkedAttention",
     "ClassToken",
     "ConvolutionBlock",
+    "ConvolutionalDecoder",
+    "ConvolutionalDecoderBlock",
     "ConvolutionalFrames",
     "ConvolutionalPosition",
     "ConvolutionalTokenizer",
@@ -85,6 +89,7 @@ __all__ = [
     "PatchEmbedding",
     "Pooling",
     "Position",
+    "RecurrentDecoder",
     "RelativeAttention",
     "RelativeBias",
     "RelativeLevel",
@@ -97,6 +102,7 @@ __all__ = [
     "Sinusoidal",
     "SinusoidalGrid",
     "SpecAugment",
+    "StateCache",
     "TalkingHeadsAttention",
     "TimeShift",
     "TokenEmbedding",
