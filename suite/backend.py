@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import importlib
 import importlib.util
 import logging
@@ -12,9 +13,14 @@ import platform
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from suite.errors import InputError
+
+if TYPE_CHECKING:
+    import keras
 
 MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
@@ -63,6 +69,46 @@ def prepare(*, device: str = "auto", precision: str = "auto") -> Backend:
         tf.config.experimental.enable_op_determinism()
     version = importlib.import_module(MODULES[name]).__version__
     return Backend(name, version, gpu or cpu_name(), precision)
+
+
+def compiled(layer: keras.layers.Layer, function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function(layer, *tensors)``, compiled for inference, as a function of the tensors alone.
+
+    TensorFlow makes it a `tf.function`, on a GPU with XLA (which on a CPU was no faster in decoding and took twice as
+    long to compile), JAX uses `jit`, and both compile once for each set of shapes and types; PyTorch runs it as it is,
+    in inference mode. The layer's weights are read at each call: training it further needs no new function. On JAX
+    they are arguments, for as constants they would be folded into the program. The layer is held weakly, so that
+    whoever keeps the function keeps no model alive.
+
+    Args:
+        layer: a built layer or model.
+        function: called with the layer, which it may call as it likes, and with tensors, or tuples, named tuples and
+            dictionaries of them.
+    """
+    from keras import StatelessScope, backend
+
+    held: Any = weakref.ref(layer)
+    run = functools.partial(_call, held, function)
+    if backend.backend() == "torch":
+        import torch
+
+        return torch.inference_mode()(run)
+    if backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(run, autograph=False, jit_compile=bool(tf.config.list_physical_devices("GPU")))
+    import jax
+
+    @jax.jit
+    def pure(values: list[Any], *arguments: Any) -> Any:
+        with StatelessScope(state_mapping=list(zip(held().variables, values, strict=True))):
+            return run(*arguments)
+
+    return lambda *arguments: pure([variable.value for variable in held().variables], *arguments)
+
+
+def _call(held: Any, function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(held(), *arguments)
 
 
 def cpu_name() -> str:
