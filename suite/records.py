@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 from suite import __version__, find
 from suite.backend import Backend, cpu_name
 from suite.config import RunConfig
+from suite.data.lazy import light
 from suite.errors import RunError
 from suite.files import write_atomically
 from suite.task import Evaluation, Result, Spec, Task
@@ -69,6 +70,7 @@ class Directory:
             "task_origin": str(Path(prepared.origin).resolve()) if Path(prepared.origin).is_file() else prepared.origin,
             "command": sys.argv[1:],
             "config": config.model_dump(mode="json"),
+            "labels": sorted({label for one in light(prepared.splits.train) for label in prepared.task.labels(one)}),
         }
         write_atomically(directory.path / "run.json", json.dumps(asked, indent=2, ensure_ascii=False))
         write_atomically(directory.path / "environment.json", json.dumps(environment(), indent=2))

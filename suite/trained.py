@@ -33,6 +33,7 @@ class Trained:
         task: its task.
         origin: the task's name or file.
         config: its configuration.
+        labels: those that its training examples have.
         result: its result.
         predict: examples -> predictions.
         backend: what computes; `None` for a model that is no neural network.
@@ -42,6 +43,7 @@ class Trained:
     task: Task
     origin: str
     config: RunConfig
+    labels: frozenset[str]
     result: Result
     predict: Callable[[Sequence[Example]], Sequence[Prediction]]
     backend: backends.Backend | None
@@ -80,6 +82,7 @@ def load(path: Path, *, device: str = "auto") -> Trained:
         task=task,
         origin=asked["task_origin"],
         config=config,
+        labels=frozenset(asked["labels"]),
         result=result,
         predict=predict,
         backend=backend,
@@ -117,28 +120,20 @@ def test_data(
     if test is not None:
         if dataset is not None:
             raise InputError("--dataset and --test: give one of them")
-        parts = cutting.read_files(trained.task.read, {"test": test}, skip_bad=skip_bad)
-        return Splits(
-            dataset=test.name, train=[], validation=[], test=parts["test"], notes=tuple(parts.get("notes", ()))
-        )
-    if dataset is None:
+        parts, name = cutting.read_files(trained.task.read, {"test": test}, skip_bad=skip_bad), test.name
+    elif dataset is not None:
+        parts = find.load_dataset(dataset, schema=trained.task.schema, data_dir=data_dir)
+        name = find.module_name(dataset)
+    else:
         raise InputError("nothing to score on: give --dataset NAME or --test FILE")
-    parts = find.load_dataset(dataset, schema=trained.task.schema, data_dir=data_dir)
-    if "train" not in parts:  # made to be tested on alone
-        return Splits(
-            dataset=find.module_name(dataset),
-            train=[],
-            validation=[],
-            test=parts["test"],
-            notes=tuple(parts.get("notes", ())),
-        )
-    return cutting.make_splits(
-        parts,
-        name=find.module_name(dataset),
-        validation_share=trained.config.data.validation_share,
-        labels=trained.task.labels,
-        groups=trained.task.groups,
-    )
+    if "train" in parts:
+        share, groups = trained.config.data.validation_share, trained.task.groups
+        splits = cutting.make_splits(parts, name=name, validation_share=share, groups=groups)
+    else:  # made to be tested on alone
+        notes = tuple(parts.get("notes", ()))
+        splits = Splits(dataset=name, train=[], validation=[], test=parts["test"], notes=notes)
+    unknown = cutting.new_labels(trained.labels, light(splits.test), trained.task.labels)
+    return dataclasses.replace(splits, notes=(*splits.notes, *unknown))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Result, Directory]:
@@ -149,7 +144,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Result, Directory]:
     try:
         asked = json.loads((path / "run.json").read_text("utf8"))
         result = directory.finished()
-        asked["task_origin"], asked["task_version"], asked["config"]["model"]
+        asked["task_origin"], asked["task_version"], asked["config"]["model"], asked["labels"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: damaged, or made by an older version: {type(error).__name__}: {error}") from error
     if result is None:

@@ -112,6 +112,13 @@ def test_a_trained_model_is_scored_on_other_data_as_a_row_of_its_own(runs, model
     assert len((directory / "outcomes.jsonl").read_text("utf8").splitlines()) == 2
 
 
+def test_labels_that_the_model_never_saw_are_told(runs, tmp_path):
+    (tmp_path / "other.conll").write_text("Peter B-PER\nlikes O\nHabeas B-LAW\n", "utf8")
+    files = ["--leaderboard", tmp_path / "board.csv", "--output", tmp_path / "runs"]
+    shown = invoke("evaluate", runs["majority"], "--test", tmp_path / "other.conll", *files).stderr
+    assert "test has labels that train has not, all of them counted as wrong: B-LAW (1)" in shown
+
+
 def test_its_own_test_data_gives_the_scores_of_the_run(runs, tmp_path):
     files = ["--leaderboard", tmp_path / "board.csv", "--output", tmp_path / "runs", "--json"]
     result = json.loads(invoke("evaluate", runs["cnn"], "--dataset", "news", *files).stdout)["results"][0]

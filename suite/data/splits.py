@@ -9,7 +9,7 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ def make_splits(
     train, test = light(splits["train"]), light(splits["test"])
     notes += _shared_examples(train, test, frozenset(answers))
     if labels is not None:
-        notes += _new_labels(train, test, labels)
+        notes += new_labels({label for example in train for label in labels(example)}, test, labels)
     return Splits(dataset=name, notes=tuple(notes), **splits)
 
 
@@ -177,10 +177,10 @@ def _shared_examples(train: Sequence[Example], test: Sequence[Example], answers:
     return [f"{shared:,} of {len(test):,} test examples are also in train"] if shared else []
 
 
-def _new_labels(
-    train: Sequence[Example], test: Sequence[Example], labels: Callable[[Example], Iterable[str]]
+def new_labels(
+    known: Collection[str], test: Sequence[Example], labels: Callable[[Example], Iterable[str]]
 ) -> list[str]:
-    known = {label for example in train for label in labels(example)}
+    """A remark on the labels of test examples that are not known from training, where there are any."""
     new = Counter(label for example in test for label in labels(example) if label not in known)
     if not new:
         return []
