@@ -5,7 +5,6 @@ S samples, F frames, M mel bands, C coefficients.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from suite.baselines.classifier import Classifier
+from suite.baselines.machine import Machine
 from suite.data import audio
 from suite.data.lazy import light
 from suite.errors import InputError
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 COSTS = (1.0, 3.0, 10.0, 30.0)
 """Tried on validation: C, the inverse strength of the regularization."""
-
-SLOPES = np.geomspace(0.1, 30, 31)
-"""Tried on validation: what the machine's scores are multiplied by before they become probabilities."""
 
 BANDS, COEFFICIENTS = 40, 20
 _WINDOW, _STRIDE = 0.025, 0.01  # seconds
@@ -76,56 +73,6 @@ def classifier(
         parameters=machine.parameters,
         note=f"C={cost:g}, {'chosen on validation accuracy' if len(wanted) else 'not tuned'}",
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class Machine:
-    """A fitted machine that gives probabilities: the softmax of its scores times a slope.
-
-    Args:
-        pipeline: a scaler and a machine of scikit-learn.
-        slope: one number for all classes, so that probabilities are as high as answers are often right.
-    """
-
-    pipeline: Any
-    slope: float = 1.0
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """The classes, in the order of the columns."""
-        return np.asarray(self.pipeline.classes_)
-
-    @property
-    def parameters(self) -> int:
-        """How many numbers were fitted."""
-        machine = self.pipeline[-1]
-        return int(machine.support_vectors_.size + machine.dual_coef_.size + machine.intercept_.size)
-
-    def scores(self, table: np.ndarray) -> np.ndarray:
-        """Features (N, 4 C) -> a score for each class (N, classes)."""
-        if not len(table):
-            return np.zeros((0, len(self.classes_)))
-        scores = np.asarray(self.pipeline.decision_function(table))
-        return np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores
-
-    def predict_proba(self, table: np.ndarray) -> np.ndarray:
-        """Features (N, 4 C) -> probabilities (N, classes)."""
-        scores = self.scores(table) * self.slope
-        powers = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
-        return powers / powers.sum(axis=1, keepdims=True)
-
-    def calibrated(self, table: np.ndarray, labels: np.ndarray) -> Machine:
-        """The machine with the slope of `SLOPES` under which these labels are likeliest."""
-        right = table[np.isin(labels, self.classes_)], labels[np.isin(labels, self.classes_)]
-        if not len(right[1]):
-            return self
-        columns = np.searchsorted(self.classes_, right[1])
-
-        def surprise(machine: Machine) -> float:
-            chosen = machine.predict_proba(right[0])[np.arange(len(columns)), columns]
-            return float(-np.log(np.maximum(chosen, 1e-12)).mean())
-
-        return min((dataclasses.replace(self, slope=float(slope)) for slope in SLOPES), key=surprise)
 
 
 def describe(examples: Sequence[Example], *, rate: int, seconds: float) -> np.ndarray:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from suite.baselines.audio import Machine
 from suite.baselines.classifier import Classifier
+from suite.baselines.machine import Machine
 from suite.data import image
 from suite.data.lazy import light
 from suite.errors import InputError

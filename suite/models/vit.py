@@ -13,9 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 READS = "image"
-MOST = (
-    8  # rows and columns of tokens that are left, where the configuration does not say how many convolutions there are
-)
+MOST = 8  # rows and columns of tokens, where the configuration does not say how many convolutions there are
 
 
 class Config(BaseModel):
