@@ -17,6 +17,9 @@ SEQUENCE = {
     "attention_relative": lambda **k: layers.MultiHeadAttention(2, position=layers.RelativeBias(), **k),
     "convolution": lambda **k: layers.ConvolutionBlock(3, **k),
     "convolution_dilated": lambda **k: layers.ConvolutionBlock(5, dilation=3, **k),
+    "convolutional_decoder": lambda **k: layers.ConvolutionalDecoder(
+        3, layers.ConvolutionalDecoderBlock(3, dtype=k.get("dtype")), dilations=(1, 2), **k
+    ),
     "convolutional_position": lambda **k: layers.ConvolutionalPosition(window=3, **k),
     "encoder": lambda **k: layers.Encoder(
         2,
@@ -33,6 +36,8 @@ SEQUENCE = {
     ),
     "feed_forward": lambda **k: layers.FeedForward(13, **k),
     "nearest": lambda **k: layers.NearestAttention(2, nearest=1, **k),
+    "recurrent_decoder": lambda **k: layers.RecurrentDecoder(2, **k),
+    "recurrent_decoder_gru": lambda **k: layers.RecurrentDecoder(2, cell="GRU", **k),
     "repeated": lambda **k: layers.Repeated(
         layers.EncoderBlock(2, feed_forward=13, dtype=k.get("dtype")), steps=3, **k
     ),
@@ -159,6 +164,20 @@ ARGUMENTS = {
     layers.ChunkedAttention: {**ATTENTION, "chunk": 13},
     layers.ClassToken: {},
     layers.ConvolutionBlock: {"kernel": 5, "dilation": 2, "dropout": 0.1},
+    layers.ConvolutionalDecoder: {
+        **STACK,
+        "block": layers.ConvolutionalDecoderBlock(5),
+        "position": layers.Sinusoidal(),
+        "dilations": (1, 3),
+    },
+    layers.ConvolutionalDecoderBlock: {
+        "kernel": 5,
+        "dilation": 2,
+        "cross_attention": ...,
+        "dropout": 0.1,
+        "norm": ...,
+        "drop_path": 0.1,
+    },
     layers.ConvolutionalFrames: {"width": 5, "activation": "relu"},
     layers.ConvolutionalPosition: {"window": 3},
     layers.ConvolutionalTokenizer: {"width": 5, "depth": 2, "channels": 7, "kernel": 5, "stride": 2},
@@ -188,6 +207,7 @@ ARGUMENTS = {
     layers.MultiHeadAttention: ATTENTION,
     layers.NearestAttention: {**ATTENTION, "nearest": 2},
     layers.PatchEmbedding: {"width": 5, "patch": (2, 3), "pad": True, "use_bias": False},
+    layers.RecurrentDecoder: {"depth": 2, "cell": "GRU", "cross_attention": ..., "dropout": 0.1},
     layers.RelativeAttention: {**ATTENTION, "project": False},
     layers.RelativeLevel: {"span": 60.0},
     layers.Repeated: {"block": ..., "steps": 3},
