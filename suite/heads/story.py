@@ -29,9 +29,9 @@ class Roles(keras.layers.Layer):
         roles: K.
 
     Call arguments:
-        inputs: (B, ..., J, E) floating point.
+        inputs: (B, ..., J, E) floating point; (B, S, J, E) where `asked` is given.
         mask: (B, ..., J) booleans, True at words. A sentence without any gives a vector of zeros.
-        asked: a_k, (B, ..., K, E) or what broadcasts to it; by default zero.
+        asked: a_k, (B, K, E), the same for all sentences; by default zero.
 
     Returns:
         (B, ..., K, E).
@@ -50,9 +50,11 @@ class Roles(keras.layers.Layer):
         self.place = self.add_weight(name="place", shape=(self.roles, words), initializer=normal)
 
     def call(self, inputs: Any, *, mask: Any, asked: Any = None) -> Any:
-        wanted = self.content if asked is None else self.content + asked  # (B, ..., K, E)
-        scores = ops.matmul(wanted, ops.swapaxes(inputs, -1, -2)) / inputs.shape[-1] ** 0.5
-        scores = scores + self.place  # (B, ..., K, J)
+        scores = ops.swapaxes(ops.matmul(inputs, ops.transpose(self.content)), -1, -2)  # (B, ..., K, J)
+        if asked is not None:
+            # No product that broadcasts: see `suite.layers.nearest`.
+            scores = scores + ops.einsum("bsje,bke->bskj", inputs, asked)
+        scores = scores / inputs.shape[-1] ** 0.5 + self.place
         wide = keras.backend.result_type(scores.dtype, "float32")
         real = mask[..., None, :]  # (B, ..., 1, J)
         scores = ops.where(real, ops.cast(scores, wide), ops.cast(-1e30, wide))
@@ -114,9 +116,9 @@ def reader(
         mask = told
         if asked:
             wanted = keras.layers.Dense(roles * words, name="wanted")(about)
-            wanted = keras.layers.Reshape((1, roles, words), name="wanted_roles")(wanted)  # (B, 1, K, E)
+            wanted = keras.layers.Reshape((roles, words), name="wanted_roles")(wanted)  # (B, K, E)
             found = Roles(roles, name="roles")(vectors, mask=real, asked=wanted)  # (B, S, K, E)
-            matches = ops.matmul(found, ops.swapaxes(question, 1, 2)[:, None]) / words**0.5  # (B, S, K, K)
+            matches = ops.einsum("bske,bqe->bskq", found, question) / words**0.5  # (B, S, K, K)
             x = keras.layers.Concatenate(name="roles_and_matches")([found, matches])  # (B, S, K, E + K)
         else:
             x = Roles(roles, name="roles")(vectors, mask=real)  # (B, S, K, E)

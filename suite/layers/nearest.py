@@ -83,8 +83,11 @@ class NearestAttention(MultiHeadAttention):
         earlier = (key_order[:, None, :] < query_order[:, :, None])[:, None]  # (1 or B, 1, T, S)
         scores = scores + ops.cast(self.offset, scores.dtype)
         passed = ops.where(earlier, ops.softplus(scores), ops.zeros_like(scores))  # -log(1 - sigmoid)
-        later = ops.cast(key_order[:, :, None] > key_order[:, None, :], scores.dtype)[:, None]  # (1 or B, 1, S, S)
-        walked_past = ops.matmul(passed, later)  # (B, N, T, S): the sum over the keys between a key and the query
+        later = ops.cast(key_order[:, :, None] > key_order[:, None, :], scores.dtype)  # (1 or B, S, S)
+        # The sum over the keys between a key and the query. Each row has its own copy: TensorFlow's oneDNN kernel for
+        # products that broadcast corrupts memory, seen in 2.21 at (3, 1, 7, 7) times (1, 1, 7, 7).
+        later = ops.broadcast_to(later, (ops.shape(passed)[0], *ops.shape(later)[1:]))
+        walked_past = ops.einsum("bnts,bsj->bntj", passed, later)  # (B, N, T, S)
         logs = scores - passed - walked_past
         return ops.where(earlier, ops.exp(logs), ops.zeros_like(logs))
 
