@@ -9,7 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = re.search(r"^## Layers.*?(?=^## )", (ROOT / "README.md").read_text("utf8"), flags=re.MULTILINE | re.DOTALL)
-PAGES = {"README": LAYERS[0], "layers": (ROOT / "docs" / "layers.md").read_text("utf8")}
+PAGES = {"README": LAYERS[0]} | {
+    name: (ROOT / "docs" / f"{name}.md").read_text("utf8") for name in ("decoding", "layers")
+}
 PROGRAM = re.compile(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", flags=re.DOTALL)
 
 
