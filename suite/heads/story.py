@@ -20,21 +20,19 @@ if TYPE_CHECKING:
 class Roles(keras.layers.Layer):
     """Reads a sentence by asking K questions of its words: who, what, where ...
 
-    For role k, a mean of the words' vectors weighted by ``softmax over j of (w_j . (u_k + a_k) / sqrt(E) + p_jk)``: u_k
-    is learned and says which words fill the role, p_jk at which place of a sentence they stand, and a_k, if it is
-    given, what else is looked for. So "the hall is north of the office" and "the office is north of the hall" differ,
-    which no sum of words can tell, and a role can be "the room that was not asked for".
+    For role k, a mean of the words' vectors weighted by ``softmax over j of (w_j . u_k + p_jk)``: u_k says which words
+    fill the role, p_jk at which place of a sentence they stand. So "the hall is north of the office" and "the office is
+    north of the hall" differ, which no sum of words can tell.
 
     Args:
         roles: K.
 
     Call arguments:
-        inputs: (B, ..., J, E) floating point; (B, S, J, E) where `asked` is given.
-        mask: (B, ..., J) booleans, True at words. A sentence without any gives a vector of zeros.
-        asked: a_k, (B, K, E), the same for all sentences; by default zero.
+        inputs: (B, S, J, E) floating point.
+        mask: (B, S, J) booleans, True at words. A sentence without any gives a vector of zeros.
 
     Returns:
-        (B, ..., K, E).
+        (B, S, K, E).
     """
 
     def __init__(self, roles: int, **kwargs: Any) -> None:
@@ -43,23 +41,19 @@ class Roles(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
-        """Make the weights for inputs (B, ..., J, E)."""
+        """Make the weights for inputs (B, S, J, E)."""
         words, width = input_shape[-2:]
         normal = keras.initializers.RandomNormal(stddev=1.0)
-        self.content = self.add_weight(name="content", shape=(self.roles, width), initializer="glorot_uniform")
-        self.place = self.add_weight(name="place", shape=(self.roles, words), initializer=normal)
+        self.content = self.add_weight(name="content", shape=(width, self.roles), initializer="glorot_uniform")
+        self.place = self.add_weight(name="place", shape=(words, self.roles), initializer=normal)
 
-    def call(self, inputs: Any, *, mask: Any, asked: Any = None) -> Any:
-        scores = ops.swapaxes(ops.matmul(inputs, ops.transpose(self.content)), -1, -2)  # (B, ..., K, J)
-        if asked is not None:
-            # No product that broadcasts: see `suite.layers.nearest`.
-            scores = scores + ops.einsum("bsje,bke->bskj", inputs, asked)
-        scores = scores / inputs.shape[-1] ** 0.5 + self.place
+    def call(self, inputs: Any, *, mask: Any) -> Any:
+        scores = ops.matmul(inputs, self.content) + self.place  # (B, S, J, K)
         wide = keras.backend.result_type(scores.dtype, "float32")
-        real = mask[..., None, :]  # (B, ..., 1, J)
+        real = mask[..., None]  # (B, S, J, 1)
         scores = ops.where(real, ops.cast(scores, wide), ops.cast(-1e30, wide))
-        weights = ops.where(real, ops.softmax(scores), ops.cast(0.0, wide))  # (B, ..., K, J)
-        return ops.matmul(ops.cast(weights, inputs.dtype), inputs)  # (B, ..., K, E)
+        weights = ops.where(real, ops.softmax(scores, axis=2), ops.cast(0.0, wide))  # (B, S, J, K)
+        return ops.matmul(ops.swapaxes(ops.cast(weights, inputs.dtype), 2, 3), inputs)  # (B, S, K, E)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         """What comes out has no words, hence no mask of them."""
@@ -88,8 +82,8 @@ def reader(
         read: whether a place of that sequence is a sentence, whose words `Roles` sums up, or a word.
         words: the width of a word's vector.
         roles: K of `Roles`.
-        asked: whether each place knows what is asked before the architecture reads it. A linear map of the question is
-            added there, and a sentence's roles look for what the question wants and are compared with its roles.
+        asked: whether each place knows what is asked before the architecture reads it: a linear map of the question is
+            added there, and a sentence's roles are compared with the question's.
         dropout: the fraction of features dropped in training, before and after the architecture.
         token_dropout: how often, in training, a word is taken for an unknown one.
 
@@ -100,31 +94,24 @@ def reader(
     real = ops.not_equal(inputs, 0)  # (B, S, J)
     told = ops.any(real, axis=-1)  # (B, S)
     vectors = layers.TokenEmbedding(
-        spec.sizes["words"], width=words, token_dropout=token_dropout, name="word_embedding"
+        spec.sizes["words"], width=words, token_dropout=token_dropout, scale=True, name="word_embedding"
     )(inputs)
-    vectors = keras.layers.LayerNormalization(epsilon=1e-6, name="word_norm")(vectors)
     vectors = keras.layers.Dropout(dropout, name="word_dropout")(vectors)  # (B, S, J, E)
-    if asked:
-        real_words = ops.not_equal(last(inputs, told), 0)  # (B, J)
-        question = Roles(roles, name="question_roles")(last(vectors, told), mask=real_words)  # (B, K, E)
-        row = keras.layers.Flatten(name="question_row")(question)
-        about = keras.layers.Dense(architecture.width, name="question")(row)  # (B, D)
+    if read == "sentences" or asked:
+        found = Roles(roles, name="roles")(vectors, mask=real)  # (B, S, K, E)
+    question = last(found, told) if asked else None  # (B, K, E)
     if read == "words":
         x = keras.layers.Reshape((-1, words), name="words_in_a_row")(vectors)  # (B, S J, E)
         mask = keras.layers.Reshape((-1,), name="real_words")(real)  # (B, S J)
     else:
-        mask = told
+        x, mask = found, told
         if asked:
-            wanted = keras.layers.Dense(roles * words, name="wanted")(about)
-            wanted = keras.layers.Reshape((roles, words), name="wanted_roles")(wanted)  # (B, K, E)
-            found = Roles(roles, name="roles")(vectors, mask=real, asked=wanted)  # (B, S, K, E)
             matches = ops.einsum("bske,bqe->bskq", found, question) / words**0.5  # (B, S, K, K)
             x = keras.layers.Concatenate(name="roles_and_matches")([found, matches])  # (B, S, K, E + K)
-        else:
-            x = Roles(roles, name="roles")(vectors, mask=real)  # (B, S, K, E)
         x = keras.layers.Reshape((-1, roles * x.shape[-1]), name="sentences")(x)
     x = keras.layers.Dense(architecture.width, name="projection")(x)  # (B, T, D)
     if asked:
+        about = keras.layers.Dense(architecture.width, name="question")(keras.layers.Flatten()(question))  # (B, D)
         x = x + about[:, None]
     x = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
     x = last(architecture.encode(x, mask), mask)  # (B, D)
