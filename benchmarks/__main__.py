@@ -10,14 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import encoder_block, long_attention
+from benchmarks import decoding, encoder_block, long_attention
 from benchmarks.measure import RESULTS, markdown, save
 
 RUNS: dict[str, Callable[..., list[dict[str, Any]]]] = {
+    "decoding": decoding.run,
     "encoder_block": encoder_block.run,
     "long_attention": long_attention.run,
 }
 SHOWN = {
+    "decoding": "batch prompt written peer parameters first_call_seconds median_ms q1_ms q3_ms ratio paired_ratio "
+    "tokens_per_second",
     "encoder_block": "batch length width masked training dropout peer parameters deviation median_ms q1_ms q3_ms ratio "
     "paired_ratio utilization",
     "long_attention": "training length peer size deviation peak_mib memory_ratio median_ms q1_ms q3_ms ratio "
