@@ -51,7 +51,8 @@ class SuiteDecoder:
         """What was written, (batch, written)."""
         from suite.decoding import generate
 
-        return np.array(generate(self.model, self.prompts, max_tokens=self.size.written).tokens)
+        written = generate(self.model, self.prompts.tolist(), max_tokens=self.size.written)
+        return np.asarray(written.tokens, "int32")
 
 
 class KerasHubDecoder(SuiteDecoder):
