@@ -1,6 +1,6 @@
 """Answering a question about a story: sentences become vectors, the question is the last of them.
 
-Shapes: B batch, S sentences, J words of a sentence, E width of a word, K roles, D width.
+Shapes: B batch, S sentences, J words of a sentence, E width of a word, K roles, T length, D width.
 """
 
 from __future__ import annotations
@@ -14,52 +14,6 @@ from suite import layers
 
 if TYPE_CHECKING:
     from suite.task import Architecture, Spec
-
-
-@keras.saving.register_keras_serializable(package="suite")
-class Roles(keras.layers.Layer):
-    """Reads a sentence by asking K questions of its words: who, what, where ...
-
-    For role k, a mean of the words' vectors weighted by ``softmax over j of (w_j . u_k + p_jk)``: u_k says which words
-    fill the role, p_jk at which place of a sentence they stand. So "the hall is north of the office" and "the office is
-    north of the hall" differ, which no sum of words can tell.
-
-    Args:
-        roles: K.
-
-    Call arguments:
-        inputs: (B, S, J, E) floating point.
-        mask: (B, S, J) booleans, True at words. A sentence without any gives a vector of zeros.
-
-    Returns:
-        (B, S, K, E).
-    """
-
-    def __init__(self, roles: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.roles = roles
-        self.supports_masking = True
-
-    def build(self, input_shape: Any) -> None:
-        """Make the weights for inputs (B, S, J, E)."""
-        words, width = input_shape[-2:]
-        normal = keras.initializers.RandomNormal(stddev=1.0)
-        self.content = self.add_weight(name="content", shape=(width, self.roles), initializer="glorot_uniform")
-        self.place = self.add_weight(name="place", shape=(words, self.roles), initializer=normal)
-
-    def call(self, inputs: Any, *, mask: Any) -> Any:
-        scores = ops.matmul(inputs, self.content) + self.place  # (B, S, J, K)
-        wide = keras.backend.result_type(scores.dtype, "float32")
-        real = mask[..., None]  # (B, S, J, 1)
-        scores = ops.where(real, ops.cast(scores, wide), ops.cast(-1e30, wide))
-        weights = ops.where(real, ops.softmax(scores, axis=2), ops.cast(0.0, wide))  # (B, S, J, K)
-        return ops.matmul(ops.swapaxes(ops.cast(weights, inputs.dtype), 2, 3), inputs)  # (B, S, K, E)
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        """What comes out has no words, hence no mask of them."""
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "roles": self.roles}
 
 
 def reader(
@@ -79,9 +33,9 @@ def reader(
         spec: gives the input ``words`` (S, J), integers of which 0 is padding and 1 the unknown, a row a sentence in
             the order of the story, with the question after them; ``sizes["words"]``, and the classes.
         architecture: works on the sequence of sentences or words, the question being its end; the answer is read there.
-        read: whether a place of that sequence is a sentence, whose words `Roles` sums up, or a word.
+        read: whether a place of that sequence is a sentence, whose words `layers.Roles` sums up, or a word.
         words: the width of a word's vector.
-        roles: K of `Roles`.
+        roles: K of `layers.Roles`.
         asked: whether each place knows what is asked before the architecture reads it: a linear map of the question is
             added there, and a sentence's roles are compared with the question's.
         dropout: the fraction of features dropped in training, before and after the architecture.
@@ -98,7 +52,7 @@ def reader(
     )(inputs)
     vectors = keras.layers.Dropout(dropout, name="word_dropout")(vectors)  # (B, S, J, E)
     if read == "sentences" or asked:
-        found = Roles(roles, name="roles")(vectors, mask=real)  # (B, S, K, E)
+        found = layers.Roles(roles, name="roles")(vectors, mask=real)  # (B, S, K, E)
     question = last(found, told) if asked else None  # (B, K, E)
     if read == "words":
         x = keras.layers.Reshape((-1, words), name="words_in_a_row")(vectors)  # (B, S J, E)

@@ -35,6 +35,7 @@ from suite.layers.relative_bias import RelativeBias
 from suite.layers.relative_level import RelativeLevel
 from suite.layers.repeated import Repeated
 from suite.layers.residual import Residual
+from suite.layers.roles import Roles
 from suite.layers.rotary import Rotary
 from suite.layers.rotary_scaling import LinearScaling, Llama3Scaling, NTKScaling, RotaryScaling, YaRNScaling
 from suite.layers.sinusoidal import Sinusoidal
@@ -95,6 +96,7 @@ __all__ = [
     "RelativeLevel",
     "Repeated",
     "Residual",
+    "Roles",
     "RollingCache",
     "Rotary",
     "RotaryGrid",

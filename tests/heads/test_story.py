@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from suite import layers
 from suite.heads import story
 from suite.models import lstm, transformer
 from suite.task import Architecture, Array, Spec
@@ -92,7 +93,7 @@ def test_order_matters_within_a_sentence_and_among_them(read, asked, axis):
 
 
 def test_a_sentence_is_what_its_words_say_each_as_much_as_it_fills_a_role():
-    layer = story.Roles(2)
+    layer = layers.Roles(2)
     words = np.random.default_rng(97).normal(size=(B, S, J, 6)).astype("float32")
     found = keras.ops.convert_to_numpy(layer(words, mask=REAL))
     content, place = (keras.ops.convert_to_numpy(weight) for weight in (layer.content, layer.place))

@@ -212,6 +212,7 @@ ARGUMENTS = {
     layers.RelativeLevel: {"span": 60.0},
     layers.Repeated: {"block": ..., "steps": 3},
     layers.Residual: {"norm": ..., "placement": "post", "dropout": 0.1, "drop_path": 0.1, "layer_scale": 0.5},
+    layers.Roles: {"roles": 3},
     layers.SpecAugment: {
         "frames": 1,
         "frame_width": 7,
