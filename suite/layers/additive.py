@@ -54,6 +54,5 @@ class AdditiveAttention(MultiHeadAttention):
     def score(self, query: Any, key: Any) -> Any:
         """Queries (B, H, T, W), keys (B, H, S, W) -> scores (B, H, T, S)."""
         meeting = ops.tanh(query[:, :, :, None] + key[:, :, None])  # (B, H, T, S, W)
-        vector = ops.cast(self.score_vector, query.dtype)[:, None, :, None]  # (H, 1, W, 1)
-        scores = ops.squeeze(ops.matmul(meeting, vector), axis=-1)  # (B, H, T, S)
+        scores = ops.einsum("bhtsw,hw->bhts", meeting, ops.cast(self.score_vector, query.dtype))
         return scores if self.scale is None else scores * ops.cast(self.scale, scores.dtype)

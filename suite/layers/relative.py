@@ -89,13 +89,16 @@ class RelativeAttention(MultiHeadAttention):
         query = ops.cast(query, wide) + ops.cast(self.position_bias, wide)[:, None]  # (B, H, T, W)
         query = query * (query.shape[-1] ** -0.5 if self.scale is None else self.scale)
         if self.project:
-            query = ops.matmul(query, ops.cast(self.position_projection, wide))  # (B, H, T, P)
+            query = ops.einsum("bhtw,hwp->bhtp", query, ops.cast(self.position_projection, wide))
         sine, cosine = ops.split(query, 2, axis=-1)  # what the query makes of each half of r: (B, H, T, P / 2)
         sin, cos = _sinusoid(mask.query_positions, query.shape[-1], wide)  # (B or 1, 1, T, P / 2)
         left = ops.concatenate([sine * sin + cosine * cos, cosine * sin - sine * cos], axis=-1)  # (B, H, T, P)
         sin, cos = _sinusoid(mask.key_positions, query.shape[-1], wide)  # (B or 1, 1, S, P / 2)
-        right = ops.concatenate([cos, sin], axis=-1)  # (B or 1, 1, S, P)
-        return ops.matmul(left, ops.swapaxes(right, -1, -2))  # (B, H, T, S)
+        right = ops.concatenate([cos, sin], axis=-1)[:, 0]  # (B or 1, S, P)
+        # Not a product that broadcasts one matrix over rows of one head: TensorFlow's kernel for it corrupts memory.
+        if right.shape[0] == 1:
+            return ops.einsum("bhtp,sp->bhts", left, right[0])
+        return ops.einsum("bhtp,bsp->bhts", left, right)  # (B, H, T, S)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "project": self.project}

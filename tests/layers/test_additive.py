@@ -27,3 +27,11 @@ def test_it_equals_the_formula(scale):
     scores = np.einsum("bhtsw,hw->bhts", network, numpy(layer.score_vector)) * (scale or 1)
     expected = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
     np.testing.assert_allclose(numpy(weights), expected, atol=1e-6)
+
+
+def test_one_head_reads_each_row_of_a_batch_as_if_it_were_alone():
+    x = np.random.default_rng(5).normal(size=(5, 23, 22)).astype("float32")
+    layer = AdditiveAttention(1)
+    together = ops.convert_to_numpy(layer(x))
+    alone = np.concatenate([ops.convert_to_numpy(layer(row[None])) for row in x])
+    np.testing.assert_allclose(together, alone, atol=2e-5)

@@ -78,3 +78,12 @@ def test_without_projection_and_with_silent_queries_it_is_plain_attention(rng):
 def test_an_odd_head_width_needs_a_projection():
     with pytest.raises(ValueError, match=r"even head width.*Received: head width 5"):
         RelativeAttention(2, project=False).build((B, T, 10))
+
+
+def test_one_head_reads_each_row_of_a_batch_as_if_it_were_alone():
+    """TensorFlow's product of many rows of one head with one matrix writes where it should not."""
+    x = np.random.default_rng(5).normal(size=(5, 23, 22)).astype("float32")
+    layer = RelativeAttention(1)
+    together = ops.convert_to_numpy(layer(x))
+    alone = np.concatenate([ops.convert_to_numpy(layer(row[None])) for row in x])
+    np.testing.assert_allclose(together, alone, atol=2e-5)
