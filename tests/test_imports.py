@@ -23,6 +23,7 @@ ALLOWED = {
         "suite.baselines",
         "suite.classification",
         "suite.heads",
+        "suite.layers",
         "suite.losses",
         "suite.metrics",
         "suite.tags",

@@ -113,7 +113,7 @@ class ConvolutionalDecoderBlock(keras.layers.Layer):
         self.filters = keras.layers.Conv1D(
             2 * width, self.kernel, dilation_rate=self.dilation, dtype=self.dtype_policy, name="filters"
         )
-        self.filters.build(inputs_shape)
+        self.filters.build((inputs_shape[0], None, inputs_shape[-1]))  # few tokens are no fault
         for residual in self.residuals:
             residual.build(inputs_shape)
         if self.cross_attention is not None and not self.cross_attention.built:
