@@ -16,7 +16,7 @@ from suite.data.lazy import light
 from suite.data.splits import make_splits
 from suite.errors import InputError
 
-SHARED = Path(os.environ.get("SUITE_DATA", "/work/shared/data")) / "tfds_manual"
+SHARED = Path(os.environ.get("SUITE_DATA") or Path(__file__).parents[2] / ".." / "shared" / "data") / "tfds_manual"
 ARCHIVE = "free-spoken-digit-dataset-1.0.9.tar.gz"
 
 
