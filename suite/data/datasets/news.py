@@ -23,11 +23,8 @@ Licence: Apache-2.0; the names MIT.
 
 from __future__ import annotations
 
-import bisect
 import dataclasses
-import itertools
 import json
-import random
 import re
 import tomllib
 import unicodedata
@@ -35,6 +32,8 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from suite.data.dice import Dice
 
 SCHEMA = "tokens->tags"
 DESCRIPTION = "generated English news: new names in test, distant cues, a known ceiling"
@@ -92,7 +91,7 @@ def sentences(sizes: Mapping[str, int] = SIZES) -> dict[str, list[Sentence]]:
     known: set[tuple[str, ...]] = set()
     splits: dict[str, list[Sentence]] = {}
     for number, (split, size) in enumerate(sizes.items()):
-        writer = _Writer(grammar, _pools(names, grammar, split), _Dice(_SEED + number))
+        writer = _Writer(grammar, _pools(names, grammar, split), Dice(_SEED + number))
         splits[split] = []
         while len(splits[split]) < size:
             sentence = writer.sentence()
@@ -100,23 +99,6 @@ def sentences(sizes: Mapping[str, int] = SIZES) -> dict[str, list[Sentence]]:
                 known.add(sentence.tokens)
                 splits[split].append(sentence)
     return splits
-
-
-class _Dice:
-    """Draws. Of all of Python's random methods, random() alone is promised to be the same in every version."""
-
-    def __init__(self, seed: int):
-        self._random = random.Random(seed).random
-
-    def below(self, limit: int) -> int:
-        return int(self._random() * limit)
-
-    def pick(self, choices: Sequence[Any]) -> Any:
-        return choices[self.below(len(choices))]
-
-    def weighted(self, weights: Mapping[str, float]) -> str:
-        totals = list(itertools.accumulate(weights.values()))
-        return list(weights)[bisect.bisect(totals, self._random() * totals[-1], hi=len(totals) - 1)]
 
 
 class _Word(NamedTuple):
@@ -138,7 +120,7 @@ class _Subject(NamedTuple):
 class _Writer:
     """Expands the grammar with the names of one split."""
 
-    def __init__(self, grammar: Mapping[str, Any], pools: Mapping[str, Sequence[str]], dice: _Dice):
+    def __init__(self, grammar: Mapping[str, Any], pools: Mapping[str, Sequence[str]], dice: Dice):
         self._families = {family["name"]: family for family in grammar["families"]}
         self._shares = {name: family["share"] for name, family in self._families.items()}
         self._styles, self._forms, self._phrases = grammar["styles"], grammar["forms"], grammar["phrases"]

@@ -26,13 +26,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import random
 import tomllib
 import unicodedata
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from suite.data.dice import Dice
 
 SCHEMA = "context,question->span"
 DESCRIPTION = "generated English passages: new names in test, distractors, two-step and unanswerable questions"
@@ -136,7 +137,7 @@ class _Writer:
         }
         self._pools["suffix"] = [name for name in names["company_suffix"] if "." not in name]
         self._pools["country"] = list(names["country"])
-        self._random = random.Random(seed).random  # alone promised to be the same in every version of Python
+        self._dice = Dice(seed)
 
     def question(self) -> Question:
         self._used: set[str] = set()
@@ -154,49 +155,51 @@ class _Writer:
 
     def _plan(self) -> tuple[list[Fact], list[Fact], bool, str]:
         """The facts in their order, those that the question needs, whether all are told, and the question."""
-        steps = 2 if self._random() < TWO_STEPS else 1
-        bridge = self._pick([n for n, r in self._relations.items() if "names" in r]) if steps == 2 else ""
-        kind = self._relations[bridge]["of"] if bridge else self._pick(_ENTITIES)
+        steps = 2 if self._dice.happens(TWO_STEPS) else 1
+        bridge = self._dice.pick([n for n, r in self._relations.items() if "names" in r]) if steps == 2 else ""
+        kind = self._relations[bridge]["of"] if bridge else self._dice.pick(_ENTITIES)
         subject, rival = self._draw(kind), self._draw(kind)
         chains: list[list[Fact]] = [[], []]
         if bridge:
             chains = [[self._fact(bridge, subject)], [self._fact(bridge, rival)]]
             kind = self._relations[bridge]["value"]
-        asked = self._pick([n for n in self._by_kind[kind] if n != bridge])
+        asked = self._dice.pick([n for n in self._by_kind[kind] if n != bridge])
         ends = [chain[-1].value if chain else name for chain, name in zip(chains, (subject, rival), strict=True)]
         chains[0].append(self._fact(asked, ends[0]))
-        if self._random() < SAME_RELATION:
+        if self._dice.happens(SAME_RELATION):
             chains[1].append(self._fact(asked, ends[1]))
         for chain, end in zip(chains, ends, strict=True):
             others = [name for name in self._by_kind[kind] if name not in (asked, bridge)]
-            for _ in range(self._pick(MORE) - (1 if bridge else 0)):
-                chain.append(self._fact(others.pop(self._below(len(others))), end))
+            for _ in range(self._dice.pick(MORE) - (1 if bridge else 0)):
+                chain.append(self._fact(others.pop(self._dice.below(len(others))), end))
         needed = chains[0][: 2 if bridge else 1]
-        answerable = self._random() >= UNANSWERABLE
-        told = [self._shuffled(chain) for chain in chains]
+        answerable = not self._dice.happens(UNANSWERABLE)
+        told = [self._dice.shuffled(chain) for chain in chains]
         if not answerable:
             told[0].remove(needed[-1])
-        if self._random() < 0.5:
+        if self._dice.happens(0.5):
             told.reverse()
         facts = [fact for chain in told for fact in chain]
-        if self._random() < 0.3:
-            facts = self._shuffled(facts)
-        text = self._pick(self._relations[asked]["questions"])
+        if self._dice.happens(0.3):
+            facts = self._dice.shuffled(facts)
+        text = self._dice.pick(self._relations[asked]["questions"])
         if bridge:
-            text = text.replace("{S}", self._pick(self._relations[bridge]["names"]))
+            text = text.replace("{S}", self._dice.pick(self._relations[bridge]["names"]))
         return facts, needed, answerable, text.replace("{S}", subject)
 
     def _written(self, facts: Sequence[Fact]) -> tuple[str, dict[Fact, int]]:
         """The passage, and where each fact's value begins in it."""
         context, places = "", {}
-        pronouns = {fact.subject: self._pick(self._pronouns[self._relations[fact.relation]["of"]]) for fact in facts}
+        pronouns = {
+            fact.subject: self._dice.pick(self._pronouns[self._relations[fact.relation]["of"]]) for fact in facts
+        }
         before: Fact | None = None
         for fact in facts:
             relation = self._relations[fact.relation]
-            sentence = self._pick(relation["statements"])
+            sentence = self._dice.pick(relation["statements"])
             same = before is not None and before.subject == fact.subject
             clear = same and before and self._relations[before.relation]["value"] not in _ENTITIES
-            name = pronouns[fact.subject] if clear and self._random() < PRONOUN else fact.subject
+            name = pronouns[fact.subject] if clear and self._dice.happens(PRONOUN) else fact.subject
             if not sentence.startswith("{S}"):
                 name = fact.subject
             sentence = sentence.replace("{S}", name)
@@ -204,8 +207,8 @@ class _Writer:
             places[fact] = len(context) + sentence.index("{V}")
             context += sentence.replace("{V}", fact.value)
             before = fact
-            if self._random() < FILLER / len(facts):
-                context += f" {self._pick(self._fillers)}"
+            if self._dice.happens(FILLER / len(facts)):
+                context += f" {self._dice.pick(self._fillers)}"
                 before = None
         return context, places
 
@@ -223,27 +226,17 @@ class _Writer:
 
     def _value(self, kind: str) -> str:
         if kind == "person":
-            return f"{self._pick(self._pools['first'])} {self._pick(self._pools['last'])}"
+            return f"{self._dice.pick(self._pools['first'])} {self._dice.pick(self._pools['last'])}"
         if kind == "firm":
-            return f"{self._pick(self._pools['last'])} {self._pick(self._pools['suffix'])}"
+            return f"{self._dice.pick(self._pools['last'])} {self._dice.pick(self._pools['suffix'])}"
         if kind in ("town", "country"):
-            return self._pick(self._pools[kind])
+            return self._dice.pick(self._pools[kind])
         if kind == "year":
-            return str(1700 + self._below(320))
+            return str(1700 + self._dice.below(320))
         if kind == "number":
-            number = 20 + self._below(980)
-            return f"{number},{self._below(1000):03}" if self._random() < 0.5 else str(number)
-        return self._pick(self._values[kind])
-
-    def _below(self, limit: int) -> int:
-        return int(self._random() * limit)
-
-    def _pick(self, choices: Sequence[Any]) -> Any:
-        return choices[self._below(len(choices))]
-
-    def _shuffled(self, items: Sequence[Any]) -> list[Any]:
-        left = list(items)
-        return [left.pop(self._below(len(left))) for _ in items]
+            number = 20 + self._dice.below(980)
+            return f"{number},{self._dice.below(1000):03}" if self._dice.happens(0.5) else str(number)
+        return self._dice.pick(self._values[kind])
 
 
 def owner(name: str) -> str:

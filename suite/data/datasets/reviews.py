@@ -21,15 +21,14 @@ Origin: generated here, from `reviews.toml`. Licence: Apache-2.0.
 
 from __future__ import annotations
 
-import bisect
 import dataclasses
-import itertools
-import random
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from suite.data.dice import Dice
 
 SCHEMA = "text->label"
 DESCRIPTION = "generated English reviews: denial, contrast, reported opinions, a known ceiling"
@@ -84,7 +83,7 @@ def reviews(sizes: Mapping[str, int] = SIZES) -> dict[str, list[Review]]:
     known: set[str] = set()
     splits: dict[str, list[Review]] = {}
     for number, (split, size) in enumerate(sizes.items()):
-        dice = _Dice(_SEED + number)
+        dice = Dice(_SEED + number)
         splits[split] = []
         while len(splits[split]) < size:
             review = _Writer(grammar, dice).review()
@@ -94,30 +93,10 @@ def reviews(sizes: Mapping[str, int] = SIZES) -> dict[str, list[Review]]:
     return splits
 
 
-class _Dice:
-    """Draws. Of all of Python's random methods, random() alone is promised to be the same in every version."""
-
-    def __init__(self, seed: int):
-        self._random = random.Random(seed).random
-
-    def happens(self, probability: float) -> bool:
-        return self._random() < probability
-
-    def below(self, limit: int) -> int:
-        return int(self._random() * limit)
-
-    def pick(self, choices: Sequence[Any]) -> Any:
-        return choices[self.below(len(choices))]
-
-    def weighted(self, weights: Mapping[str, float]) -> str:
-        totals = list(itertools.accumulate(weights.values()))
-        return list(weights)[bisect.bisect(totals, self._random() * totals[-1], hi=len(totals) - 1)]
-
-
 class _Writer:
     """Writes one review, about one thing, in which no word of praise or blame and nothing judged occurs twice."""
 
-    def __init__(self, grammar: Mapping[str, Any], dice: _Dice):
+    def __init__(self, grammar: Mapping[str, Any], dice: Dice):
         self._grammar, self._dice = grammar, dice
         self._thing = dice.pick(list(grammar["things"]))
         self._used: set[str] = set()

@@ -22,10 +22,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from suite.data.dice import Dice
 
 SCHEMA = "story,question->label"
 DESCRIPTION = "generated stories of people, rooms and things: one to three facts to combine"
@@ -64,7 +65,7 @@ def stories(sizes: Mapping[str, int] = SIZES) -> dict[str, list[dict[str, Any]]]
     known: set[tuple[str, ...]] = set()
     splits: dict[str, list[dict[str, Any]]] = {}
     for number, (split, size) in enumerate(sizes.items()):
-        dice = _Dice(_SEED + number)
+        dice = Dice(_SEED + number)
         splits[split] = []
         while len(splits[split]) < size:
             task = dice.weighted(SHARES)
@@ -81,27 +82,6 @@ def stories(sizes: Mapping[str, int] = SIZES) -> dict[str, list[dict[str, Any]]]
     return splits
 
 
-class _Dice:
-    """Draws. Of all of Python's random methods, random() alone is promised to be the same in every version."""
-
-    def __init__(self, seed: int):
-        self._random = random.Random(seed).random
-
-    def below(self, limit: int) -> int:
-        return int(self._random() * limit)
-
-    def pick(self, choices: Sequence[Any]) -> Any:
-        return choices[self.below(len(choices))]
-
-    def weighted(self, weights: Mapping[str, float]) -> str:
-        drawn, total = self._random() * sum(weights.values()), 0.0
-        for name, weight in weights.items():
-            total += weight
-            if drawn < total:
-                return name
-        return name
-
-
 @dataclasses.dataclass
 class World:
     """What has happened so far, what was told of it, and what may be asked.
@@ -114,7 +94,7 @@ class World:
         ways: thing -> all rooms in which it was, in order.
     """
 
-    dice: _Dice
+    dice: Dice
     told: list[str] = dataclasses.field(default_factory=list)
     room_of: dict[str, str] = dataclasses.field(default_factory=dict)
     holder: dict[str, str | None] = dataclasses.field(default_factory=dict)
