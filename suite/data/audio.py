@@ -46,17 +46,7 @@ def read(path: Path, faults: Faults) -> Lazy:
     Raises:
         InputError: nothing in it can be used.
     """
-    light = []
-    for entry in folders.read(path, faults, suffixes=SUFFIXES, kind="sound"):
-        try:
-            waveform, rate = decode(Path(entry["path"]))
-        except InputError as error:
-            faults.found(str(error))
-        else:
-            light.append({**entry, "rate": rate, "samples": len(waveform)})
-    if not light:
-        raise InputError(f"{path}: no sound in it that can be used; {_EXPECTED} for each example")
-    return Lazy(light, _load)
+    return Lazy(folders.read(path, faults, suffixes=SUFFIXES, describe=_sizes, kind="sound"), _load)
 
 
 def example(path: Path) -> dict[str, Any]:
@@ -67,6 +57,11 @@ def example(path: Path) -> dict[str, Any]:
     """
     waveform, rate = decode(path)
     return {"path": str(path), "rate": rate, "samples": len(waveform), "waveform": waveform}
+
+
+def _sizes(path: Path) -> dict[str, int]:
+    waveform, rate = decode(path)
+    return {"rate": rate, "samples": len(waveform)}
 
 
 def in_memory(examples: Sequence[Example], waveforms: Sequence[np.ndarray], *, rate: int) -> Lazy:

@@ -1,13 +1,14 @@
 """Pictures or sounds of the user's own, with their classes: a folder for each class, or a table of paths and labels.
 
-Files are listed and given a digest here; whoever knows their format decodes them.
+Files are listed and given a digest here; whoever knows their format decodes them and says what is in them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from suite.errors import InputError
 from suite.faults import Faults
@@ -17,8 +18,16 @@ LABELS = ("label", "class", "category", "target")
 TABLES = {".csv": ",", ".tsv": "\t"}
 
 
-def read(path: Path, faults: Faults, *, suffixes: Collection[str], kind: str = "file") -> list[dict[str, str]]:
-    """The files as ``{"path": ..., "label": ..., "digest": ...}``, in the order of their paths or of the table.
+def read(
+    path: Path,
+    faults: Faults,
+    *,
+    suffixes: Collection[str],
+    describe: Callable[[Path], Mapping[str, Any]],
+    kind: str = "file",
+) -> list[dict[str, Any]]:
+    """The files as ``{"path": ..., "label": ..., "digest": ..., **describe(path)}``, in the order of their paths or of
+    the table.
 
     A folder holds one folder for each class, files anywhere below it; hidden files are passed over. A CSV or TSV file
     has a header with a column of paths, absolute or from the table's own folder, and one of labels.
@@ -27,6 +36,7 @@ def read(path: Path, faults: Faults, *, suffixes: Collection[str], kind: str = "
         path: the folder or the table.
         faults: told of files of other kinds, and of rows that lack something.
         suffixes: of the files, in small letters, such as ``{".wav", ".flac"}``.
+        describe: a file -> what its light example says of it; an InputError says why it cannot be used.
         kind: what a file is, for messages.
 
     Raises:
@@ -40,10 +50,16 @@ def read(path: Path, faults: Faults, *, suffixes: Collection[str], kind: str = "
         raise InputError(f"{path}: expected a folder with a folder for each class, or a CSV or TSV of paths and labels")
     else:
         raise InputError(f"{path}: no such file or folder")
-    if not entries:
+    light = []
+    for entry in entries:
+        try:
+            light.append({**entry, **describe(Path(entry["path"]))})
+        except InputError as error:
+            faults.found(str(error))
+    if not light:
         wanted = ", ".join(sorted(suffixes))
         raise InputError(f"{path}: no {kind} in it that can be used; expected {wanted}, in a folder for each class")
-    return entries
+    return light
 
 
 def _from_folder(path: Path, faults: Faults, *, suffixes: Collection[str], kind: str) -> list[dict[str, str]]:

@@ -53,16 +53,7 @@ def read(path: Path, faults: Faults) -> Lazy:
     Raises:
         InputError: nothing in it can be used.
     """
-    light = []
-    for entry in folders.read(path, faults, suffixes=SUFFIXES, kind="picture"):
-        try:
-            pixels = decode(Path(entry["path"]))
-        except InputError as error:
-            faults.found(str(error))
-        else:
-            light.append({**entry, **_sizes(pixels)})
-    if not light:
-        raise InputError(f"{path}: no picture in it that can be used; {_EXPECTED} for each example")
+    light = folders.read(path, faults, suffixes=SUFFIXES, describe=lambda file: _sizes(decode(file)), kind="picture")
     return Lazy(light, lambda one: {**one, "pixels": decode(Path(one["path"]))})
 
 
