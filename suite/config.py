@@ -39,6 +39,9 @@ class DataConfig(Table):
     )
     buckets: int = Field(4, gt=0, description="lengths to which examples are padded")
     full_length: int = Field(128, gt=0, description="the greatest length of which a batch holds batch_size examples")
+    batch_tokens: int | None = Field(
+        None, gt=0, description="places of a batch, padding included, which then hold as many examples as fit"
+    )
 
 
 class TrainConfig(Table):
@@ -46,7 +49,12 @@ class TrainConfig(Table):
 
     epochs: int = Field(10, gt=0)
     batch_size: int = Field(32, gt=0, description="examples in a batch; fewer where they are very long")
+    optimizer: Literal["adamw", "muon"] = Field(
+        "adamw", description="muon: Muon for matrices between embedding and output, AdamW for all else"
+    )
     learning_rate: float = Field(1e-3, gt=0, description="the highest, reached after warm-up")
+    adam_ratio: float = Field(1.0, gt=0, description="with muon: AdamW's share of the learning rate")
+    beta_2: float = Field(0.98, gt=0, lt=1, description="AdamW's decay of the mean of squared gradients")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of all steps in which the learning rate rises from 0")
     final_learning_rate: float = Field(0.05, ge=0, le=1, description="share of the highest that is left at the end")
     weight_decay: float = Field(0.01, ge=0)
@@ -184,6 +192,11 @@ def architecture(task: Task, model: str) -> ModuleType:
     if reads not in task.reads:
         raise InputError(
             f"model {model!r} reads an {reads}, and {task.name} gives a {task.reads[0]}: "
+            f"choose one of {', '.join(find.models(task))}"
+        )
+    if task.write is not None and not hasattr(found, "decoder"):
+        raise InputError(
+            f"model {model!r} has no decoder, and {task.name} writes texts: "
             f"choose one of {', '.join(find.models(task))}"
         )
     return found

@@ -74,7 +74,9 @@ def models(task: Task) -> list[str]:
     fed = [
         name
         for name in architectures()
-        if ("image" in task.reads or '\nREADS = "image"' not in _source(name)) and name not in task.families.values()
+        if ("image" in task.reads or '\nREADS = "image"' not in _source(name))
+        and (task.write is None or "\ndef decoder(" in _source(name))
+        and name not in task.families.values()
     ]
     return [*dict.fromkeys([*task.families, *fed]), *task.baselines]
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    import keras
 
 
 class Config(BaseModel):
@@ -51,3 +54,13 @@ def encoder(config: Config) -> Callable[[Any, Any], Any]:
         return keras.layers.LayerNormalization(epsilon=1e-6, name="final_norm")(x)
 
     return encode
+
+
+def decoder(config: Config, memory: bool) -> keras.layers.Layer:
+    """`depth` causal convolutions of the same dilations; with a memory, attention of one head in each."""
+    from suite import layers
+
+    block = layers.ConvolutionalDecoderBlock(
+        config.kernel, cross_attention=1 if memory else None, dropout=config.dropout
+    )
+    return layers.ConvolutionalDecoder(config.depth, block, dilations=config.dilations, name="decoder")

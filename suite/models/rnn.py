@@ -6,9 +6,12 @@ The other recurrent architectures are this one with another cell or one directio
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    import keras
 
 
 class Config(BaseModel):
@@ -23,6 +26,9 @@ class Config(BaseModel):
     dropout: float = Field(
         0.3, ge=0, lt=1, description="Fraction of each layer's input features dropped, the same at every position."
     )
+    score: Literal["additive", "dot"] = Field(
+        "additive", description="How the decoder's attention to the source compares: Bahdanau's or Luong's."
+    )
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
@@ -34,6 +40,22 @@ class Config(BaseModel):
 def encoder(config: Config) -> Callable[[Any, Any], Any]:
     """`depth` bidirectional LSTM layers: x (B, T, width), mask (B, T) -> (B, T, width)."""
     return recurrent("LSTM", config)
+
+
+def decoder(config: Config, memory: bool) -> keras.layers.Layer:
+    """`depth` LSTM layers from left to right; with a memory, attention of one head above them."""
+    return recurrent_decoder("LSTM", config, memory)
+
+
+def recurrent_decoder(cell: Literal["LSTM", "GRU"], config: Config, memory: bool) -> keras.layers.Layer:
+    """A stack of recurrent layers as `layers.RecurrentDecoder`."""
+    from suite import layers
+
+    kind = {"additive": layers.AdditiveAttention, "dot": layers.MultiHeadAttention}[config.score]
+    attention = kind(1, dropout=config.dropout, name="cross_attention") if memory else None
+    return layers.RecurrentDecoder(
+        config.depth, cell=cell, cross_attention=attention, dropout=config.dropout, name="decoder"
+    )
 
 
 def recurrent(cell: Literal["LSTM", "GRU", "SimpleRNN"], config: Config) -> Callable[[Any, Any], Any]:

@@ -1,14 +1,18 @@
-"""The Transformer encoder with pre-norm blocks (Vaswani et al. 2017; Xiong et al. 2020), and its Universal form."""
+"""The Transformer, encoder and decoder, with pre-norm blocks (Vaswani et al. 2017; Xiong et al. 2020), and its
+Universal form."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from suite import target
 from suite.errors import InputError
+
+if TYPE_CHECKING:
+    import keras
 
 
 class Config(BaseModel):
@@ -20,21 +24,31 @@ class Config(BaseModel):
     depth: int = Field(3, gt=0, description="Number of blocks, or of steps of one block where it is shared.")
     shared: bool = Field(
         False,
-        description="One block, applied `depth` times with a learned signal of the step: a Universal Transformer.",
+        description="One block, applied `depth` times with a learned signal of the step, as the Universal "
+        "Transformer's encoder.",
     )
     heads: int = Field(4, gt=0, description="Number of attention heads; divides the width.")
+    decoder_depth: int | None = Field(None, gt=0, description="Number of the decoder's blocks; by default `depth`.")
     ffn: int = Field(256, gt=0, description="Hidden width of the feed-forward.")
+    activation: Literal["relu", "gelu", "silu", "relu_squared"] = Field("relu", description="Of the feed-forward.")
+    gated: bool = Field(False, description="A third matrix in the feed-forward: with silu SwiGLU.")
+    norm: Literal["layer", "rms"] = Field("layer", description="Normalisation before each branch and at the end.")
+    query_key_norm: bool = Field(False, description="Normalise each head's queries and keys.")
+    bias: bool = Field(True, description="Whether the linear maps of the blocks have a bias.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Fraction dropped: attention weights, features, residuals.")
-    position: Literal["rotary", "relative", "sinusoidal", "none"] = Field(
+    position: Literal["rotary", "relative", "alibi", "sinusoidal", "learned", "none"] = Field(
         "rotary", description="How a token knows where it stands."
     )
+    longest: int = Field(512, gt=0, description="Positions in the table, where they are learned.")
     attention: str = Field(
         "suite.layers:MultiHeadAttention",
         description="The attention layer, FILE_OR_MODULE:Class; one of your own, too.",
     )
     attention_options: dict[str, Any] = Field({}, description="Further arguments of the attention layer.")
     neighbours: int = Field(
-        0, ge=0, description="Tokens that a convolutional position before the blocks sums, an odd number; 0: none."
+        0,
+        ge=0,
+        description="Tokens that a convolutional position before the encoder's blocks sums, an odd number; 0: none.",
     )
 
     @field_validator("attention")
@@ -65,33 +79,85 @@ def encoder(config: Config) -> Callable[[Any, Any], Any]:
 
     from suite import layers
 
-    scheme = {"rotary": layers.Rotary, "relative": layers.RelativeBias}.get(config.position, layers.Position)
-    attention_class = target.parse(config.attention).load()
-
-    def attention() -> keras.layers.Layer:
-        options = {"dropout": config.dropout, "position": scheme(), "name": "attention", **config.attention_options}
-        try:
-            return attention_class(config.heads, **options)
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"{config.attention} cannot be made with {config.heads} heads and {options}: {error}"
-            ) from error
-
     def block(name: str) -> keras.layers.Layer:
-        return layers.EncoderBlock(attention(), feed_forward=config.ffn, dropout=config.dropout, name=name)
+        position = _position(config)
+        inside = position if position is not None and position.in_attention else layers.Position()
+        return layers.EncoderBlock(_attention(config, position=inside), **_rest(config), name=name)
 
-    attention()  # an attention that cannot be made is refused before any model is built
+    _attention(config)  # one that cannot be made is refused before any model is built
 
     def encode(x: Any, mask: Any) -> Any:
         if config.neighbours:
             x = layers.ConvolutionalPosition(window=config.neighbours, name="neighbours")(x, mask=mask)
-        if config.position == "sinusoidal":
-            x = layers.Sinusoidal(name="position")(x)
+        if config.position in ("sinusoidal", "learned"):
+            x = _position(config)(x)
         if config.shared:
             x = layers.Repeated(block("block"), steps=config.depth, name="repeated")(x, mask=mask)
         else:
             for i in range(1, config.depth + 1):
                 x = block(f"block_{i}")(x, mask=mask)
-        return keras.layers.LayerNormalization(epsilon=1e-6, name="final_norm")(x)
+        norms = {"layer": keras.layers.LayerNormalization, "rms": keras.layers.RMSNormalization}
+        final = norms[config.norm](epsilon=1e-6, name="final_norm")
+        final.supports_masking = True  # positions do not meet in it, though not every norm of Keras says so
+        return final(x)
 
     return encode
+
+
+def decoder(config: Config, memory: bool) -> keras.layers.Layer:
+    """A causal `layers.Decoder`; with a memory its blocks have cross-attention."""
+    from suite import layers
+
+    block = layers.DecoderBlock(
+        _attention(config), cross_attention=_attention(config) if memory else None, **_rest(config)
+    )
+    return layers.Decoder(
+        config.decoder_depth or config.depth,
+        block,
+        position=_position(config),
+        dropout=config.dropout,
+        name="decoder",
+    )
+
+
+def _position(config: Config) -> Any:
+    from suite import layers
+
+    if config.position == "learned":
+        return layers.Learned(config.longest, name="position")
+    kinds = {
+        "rotary": layers.Rotary,
+        "relative": layers.RelativeBias,
+        "alibi": layers.Alibi,
+        "sinusoidal": layers.Sinusoidal,
+    }
+    return kinds[config.position](name="position") if config.position in kinds else None
+
+
+def _attention(config: Config, **arguments: Any) -> keras.layers.Layer:
+    options = {"dropout": config.dropout, "name": "attention", **arguments}
+    # What the user's own layer may not know is given only where it is asked for.
+    options |= {"query_key_norm": True} if config.query_key_norm else {}
+    options |= {} if config.bias else {"use_bias": False}
+    options |= config.attention_options
+    try:
+        return target.parse(config.attention).load()(config.heads, **options)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{config.attention} cannot be made with {config.heads} heads and {options}: {error}"
+        ) from error
+
+
+def _rest(config: Config) -> dict[str, Any]:
+    """What the blocks of encoder and decoder share beside attention."""
+    from suite import layers
+
+    feed_forward = layers.FeedForward(
+        config.ffn,
+        activation=config.activation,
+        gated=config.gated,
+        use_bias=config.bias,
+        dropout=config.dropout,
+        name="feed_forward",
+    )
+    return {"feed_forward": feed_forward, "dropout": config.dropout, "norm": config.norm}

@@ -1,4 +1,4 @@
-"""What every architecture promises, through its two names alone: `Config` and `encoder`."""
+"""What every architecture promises, through its names alone: `Config`, `encoder`, and `decoder` where it can write."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ from suite import layers
 from suite.errors import InputError
 
 NAMES = ["cnn", "gru", "lstm", "rnn", "simple_rnn", "transformer"]
-POSITIONS = ["rotary", "relative", "sinusoidal", "none"]
+POSITIONS = ["rotary", "relative", "alibi", "sinusoidal", "learned", "none"]
+MODERN = {"norm": "rms", "activation": "silu", "gated": True, "query_key_norm": True, "bias": False}
 VARIANTS = [(name, {}) for name in NAMES] + [("transformer", {"position": p}) for p in POSITIONS[1:]]
+VARIANTS += [("transformer", MODERN)]
+DECODERS = [(name, options) for name, options in VARIANTS if name != "simple_rnn"] + [("rnn", {"score": "dot"})]
 B, T, WIDTH = 3, 7, 24
 
 every_variant = pytest.mark.parametrize(
-    ("name", "options"), VARIANTS, ids=lambda value: value if isinstance(value, str) else "".join(value.values())
+    ("name", "options"),
+    VARIANTS,
+    ids=lambda value: value if isinstance(value, str) else "".join(map(str, value.values())),
 )
 
 
@@ -114,7 +119,7 @@ def test_depth_is_the_number_of_layers_that_a_summary_names(name):
         ("transformer", {"width": 100, "heads": 3}, "width 100 is not divisible by heads 3"),
         ("transformer", {"width": 6, "heads": 2}, "even head width, and width 6 / heads 2 is 3"),
         ("transformer", {"width": 5, "heads": 1, "position": "sinusoidal"}, "even width, and width is 5"),
-        ("transformer", {"position": "rotery"}, "'rotary', 'relative', 'sinusoidal' or 'none'"),
+        ("transformer", {"position": "rotery"}, "'rotary', 'relative', 'alibi', 'sinusoidal', 'learned' or 'none'"),
         ("transformer", {"dropout": 1.0}, "less than 1"),
         ("transformer", {"neighbours": 4}, "neighbours 4 is even"),
         ("rnn", {"width": 7}, "width 7 is not divisible by the 2 directions"),
@@ -184,3 +189,28 @@ def test_the_transformer_takes_an_attention_of_ones_own(tmp_path, example):
 def test_an_attention_that_cannot_be_is_refused_before_anything_is_built(options, message):
     with pytest.raises(InputError, match=message):
         module("transformer").encoder(module("transformer").Config(**options))
+
+
+@pytest.mark.parametrize("memory", [False, True])
+@pytest.mark.parametrize(("name", "options"), DECODERS, ids=str)
+def test_a_decoder_sees_nothing_to_come_and_reads_its_memory_and_its_cache(name, options, memory, example):
+    x, mask = example
+    found = module(name)
+    decoder = found.decoder(found.Config(width=WIDTH, depth=2, **options), memory)
+    read = {"memory": x[:, ::-1], "memory_mask": mask[:, ::-1]} if memory else {}
+    whole = np.asarray(keras.ops.convert_to_numpy(decoder(x, **read)))
+    later = np.where(np.arange(T)[:, None] < 4, x, 50.0).astype("float32")
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(decoder(later, **read))[:, :4], whole[:, :4], atol=1e-5)
+    cache = decoder.make_cache(B, T, **read)
+    first, cache = decoder(x[:, :3], cache=cache)
+    last, cache = decoder(x[:, 3:], cache=cache)
+    cached = np.concatenate([keras.ops.convert_to_numpy(part) for part in (first, last)], axis=1)
+    np.testing.assert_allclose(cached, whole, atol=1e-5)
+    if memory:
+        other = {**read, "memory": read["memory"] + 1.0}
+        assert np.abs(keras.ops.convert_to_numpy(decoder(x, **other)) - whole).max() > 1e-3
+
+
+def test_a_learned_table_says_how_far_it_reaches():
+    decoder = module("transformer").decoder(module("transformer").Config(position="learned", longest=5), False)
+    assert decoder.longest == 5
