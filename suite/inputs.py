@@ -45,11 +45,16 @@ def collect(
 
 
 def as_text(given: Given, answers: Sequence[Answer]) -> str:
-    """One line: the answers with their probabilities, separated by tabs, the best first."""
+    """One line: the answers with their probabilities, separated by tabs, the best first.
+
+    Of texts that were written a single one stands alone, and several have their scores.
+    """
+    if len(answers) == 1 and "score" in answers[0]:
+        return " ".join(str(answers[0]["answer"]).split())
     cells = []
     for answer in answers:
-        probability = answer["probability"]
-        cells += [str(answer["answer"]), "n/a" if probability is None else f"{probability:.4f}"]
+        number = answer.get("score", answer["probability"])
+        cells += [str(answer["answer"]), "n/a" if number is None else f"{number:.4f}"]
     return "\t".join(" ".join(cell.split()) for cell in cells)
 
 

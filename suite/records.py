@@ -7,7 +7,7 @@ A run's directory holds, in the order in which they are written:
     checkpoint.npz   while training goes on: all that is needed to continue
     history.csv      loss and validation score of each epoch
     model.keras, spec.json   the model and its preprocessing; model.pickle where it is no neural network
-    outcomes.jsonl   what happened on each test example, one JSON object a line
+    outcomes.jsonl   what happened on each test example, one JSON object a line; beside it a task's own files
     result.json      the result; it is written last, so a directory that has it is complete
 """
 
@@ -24,7 +24,7 @@ import platform
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,15 +109,18 @@ class Directory:
         write_atomically(self.path / "result.json", json.dumps(value, indent=2, ensure_ascii=False))
         (self.path / "checkpoint.npz").unlink(missing_ok=True)
 
-    def write_outcomes(self, outcomes: Iterable[Mapping[str, Any]]) -> None:
-        """One line for each test example."""
-        lines = [json.dumps(outcome, ensure_ascii=False) + "\n" for outcome in outcomes]
+    def write_evaluation(self, evaluation: Evaluation) -> None:
+        """One line for each test example, and the task's own files."""
+        lines = [json.dumps(outcome, ensure_ascii=False) + "\n" for outcome in evaluation.outcomes]
         write_atomically(self.path / "outcomes.jsonl", "".join(lines))
+        for name, text in evaluation.files.items():
+            write_atomically(self.path / name, text)
 
     def write_history(self, history: Sequence[Mapping[str, Any]]) -> None:
-        """One row an epoch."""
+        """One row an epoch; what a task watches beside its score has columns of its own."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=["epoch", "loss", "score", "seconds"], lineterminator="\n")
+        names = dict.fromkeys(["epoch", "loss", "score", "seconds"]) | {name: None for row in history for name in row}
+        writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
         write_atomically(self.path / "history.csv", text.getvalue())

@@ -11,8 +11,8 @@ from __future__ import annotations
 import dataclasses
 import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from suite.data.batching import Batches, bucket_lengths, example_lengths
 from suite.data.lazy import light
 from suite.errors import InputError
 from suite.records import Directory
-from suite.task import Architecture, Encoded, Prediction, Result, Spec, Splits, Task
+from suite.task import Architecture, Encoded, Prediction, Result, Spec, Splits, Task, as_it_is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +121,7 @@ def prepare(
     if own and not named:
         if "train" not in own:
             raise InputError(f"--{next(iter(own))} without --train: give the file to train on as well, or a --dataset")
-        parts, name = cutting.read_files(task.read, own, skip_bad=skip_bad), own["train"].name
+        parts, name = cutting.read_files(task.read, own, skip_bad=skip_bad), cutting.name_of(own["train"])
     else:
         parts = find.load_dataset(wanted.dataset, schema=task.schema, data_dir=data_dir)
         name = find.module_name(wanted.dataset)
@@ -153,7 +153,7 @@ def run(
         reporter: where progress is shown.
     """
     task = prepared.task
-    reporter.start(f"{find.module_name(config.model)} seed {config.seed}", task.metric)
+    reporter.start(f"{find.module_name(config.model)} seed {config.seed}", task.selected_by)
     records.reset_peak_memory()
     if config.model in task.baselines:
         fitted = _fit_baseline(config, prepared, directory)
@@ -175,8 +175,9 @@ def run(
         reporter.finish(f"diverged: {fitted.diverged}")
     else:
         evaluation = task.evaluate(fitted.predictions, light(prepared.splits.test))
-        result = dataclasses.replace(result, scores=evaluation.scores)
-        directory.write_outcomes(evaluation.outcomes)
+        note = "; ".join(filter(None, [result.note, evaluation.note]))
+        result = dataclasses.replace(result, scores=evaluation.scores, note=note)
+        directory.write_evaluation(evaluation)
         reporter.finish(f"test {task.metric} {evaluation.scores[task.metric]:.4f}, {fitted.train_seconds:.1f} s")
     directory.finish(result)
     return result
@@ -197,7 +198,10 @@ def build(config: RunConfig, prepared: Prepared) -> Any:
     module = architecture(prepared.task, config.model)
     settings: Any = config.architecture
     made = Architecture(
-        width=settings.width, reads=getattr(module, "READS", "sequence"), encode=module.encoder(settings)
+        width=settings.width,
+        reads=getattr(module, "READS", "sequence"),
+        encode=module.encoder(settings),
+        decode=partial(module.decoder, settings) if hasattr(module, "decoder") else None,
     )
     return prepared.task.build(prepared.spec, config.features, made)
 
@@ -235,35 +239,40 @@ def _train_network(config: RunConfig, prepared: Prepared, directory: Directory, 
             batch_size=config.train.batch_size,
             edges=prepared.edges,
             full_length=config.data.full_length,
+            batch_tokens=config.data.batch_tokens,
             seed=seed,
         )
 
     train, validation, test = batches(prepared.train, config.seed), batches(prepared.validation), batches(prepared.test)
     asked = light(prepared.splits.validation)
 
-    def calibrate() -> tuple[list[np.ndarray], Spec, str]:
-        outputs = training.predict(model, validation)
+    def calibrate() -> tuple[Sequence[Any], Spec, str]:
+        outputs = task.infer(model, validation, spec)
         return outputs, *task.calibrate(outputs, prepared.validation, asked, spec)
 
-    def validate() -> float:
+    def validate() -> Mapping[str, float]:
+        if task.watch is not None:
+            return task.watch(model, validation, asked, spec)
         outputs, calibrated, _ = calibrate()
-        return task.evaluate(task.decode(outputs, prepared.validation, calibrated), asked).scores[task.metric]
+        scores = task.evaluate(task.decode(outputs, prepared.validation, calibrated), asked).scores
+        return {task.selected_by: scores[task.selected_by]}
 
     training.compile_model(model, task.loss(config.features), config.train, steps=len(train))
     progress = training.fit(
         model,
         train,
         validate=validate,
-        higher_is_better=task.higher_is_better,
+        selects=task.selected_by,
+        higher_is_better=task.selected_by not in task.lower_is_better,
         config=config.train,
         reporter=reporter,
         directory=directory.path,
     )
     directory.write_history(progress.history)
-    _, calibrated, chosen = calibrate()
+    calibrated, chosen = (spec, "") if task.calibrate is as_it_is else calibrate()[1:]
     directory.write_model(model, calibrated)
-    best = "" if progress.best_score is None else f" (validation {task.metric} {progress.best_score:.4f})"
-    answers = [] if progress.diverged else task.decode(training.predict(model, test), prepared.test, calibrated)
+    best = "" if progress.best_score is None else f" (validation {task.selected_by} {progress.best_score:.4f})"
+    answers = [] if progress.diverged else task.decode(task.infer(model, test, calibrated), prepared.test, calibrated)
     return Fitted(
         predictions=answers,
         params=int(sum(np.prod(variable.shape) for variable in model.trainable_variables)),

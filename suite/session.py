@@ -15,6 +15,7 @@ from suite import config as configuration
 from suite import find, runner
 from suite.console import Reporter, show_error
 from suite.console import reporter as choose_reporter
+from suite.data.splits import name_of
 from suite.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _run_task(name: str, asked: Asked, done: Done) -> None:
     wanted = configuration.wanted(
         name,
         # a dataset's overlay is not for the user's own files
-        dataset=asked.dataset or (train.name if train else None),
+        dataset=asked.dataset or (name_of(train) if train else None),
         models=asked.models,
         overlays=asked.overlays,
         flags=asked.flags,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +22,8 @@ from suite.faults import Faults
 if TYPE_CHECKING:
     import keras
     from pydantic import BaseModel
+
+    from suite.data.batching import Batches
 
 Example = Mapping[str, Any]
 """One example as plain Python values, such as ``{"tokens": ["EU", "rejects"], "tags": ["B-ORG", "O"]}``.
@@ -133,6 +135,9 @@ class Encoded:
         lengths: of each example's padded axis, where it is known without loading the example; `None`: it is looked up.
         origins: one an example, whatever `Task.decode` has to know to read the model's output for it, such as the place
             in the text from which it was cut. A task that cuts a long example in several has one entry for each piece.
+        recut: for training, the same content cut elsewhere, such as a text in windows that begin at other places: as
+            many entries of the same lengths. Called with a random generator before each epoch; `None`: epochs differ in
+            order alone.
         notes: what encoding had to leave out, counted ("3 words longer than 20 characters lose their middle").
     """
 
@@ -140,6 +145,7 @@ class Encoded:
     targets: Sequence[np.ndarray]
     lengths: Sequence[int] | None = None
     origins: Sequence[Any] = ()
+    recut: Callable[[np.random.Generator], Encoded] | None = None
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -153,10 +159,44 @@ class Evaluation:
     Args:
         scores: metric name to value. Fractions lie between 0 and 1.
         outcomes: one JSON-able mapping an example, in the order of the split: enough to score any subset again.
+        note: what a reader of the scores should know, such as a metric's signature.
+        files: further files for the run's directory, name to text.
     """
 
     scores: Mapping[str, float]
     outcomes: Sequence[Mapping[str, Any]]
+    note: str = ""
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Writing:
+    """How a person wants a text to be written; `None` leaves it to the task. See `suite.decoding.strategies`.
+
+    Args:
+        max_tokens: the most tokens of an answer.
+        beam: the size of a beam search; without one tokens are drawn, or taken greedily, as the task does by itself.
+        length_penalty, coverage_penalty: of the beam search.
+        temperature: what logits are divided by before a token is drawn; 0 takes the best one.
+        top_k, top_p, min_p: which tokens may be drawn.
+        repetition_penalty: against tokens that are there already.
+        stop: texts that end an answer.
+        seed: of what is drawn.
+        n_best: how many answers of each input are wanted.
+    """
+
+    max_tokens: int | None = None
+    beam: int | None = None
+    length_penalty: float | None = None
+    coverage_penalty: float | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+    n_best: int = 1
 
 
 Baseline = Callable[[Sequence[Example], Sequence[Example], "BaseModel", int], Callable[[Sequence[Example]], list]]
@@ -175,11 +215,21 @@ class Architecture:
             (B, T, width). ``"image"``: it takes pixels (B, height, width, channels), in about -1 to 1, and `None`, and
             gives (B, T, width), one vector for each place of the picture.
         encode: on Keras's symbolic tensors.
+        decode: whether there is a memory -> a causal decoder, a layer that is called as `suite.layers.Decoder`, which
+            reads the memory if there is one; `None` where the architecture has no decoder.
     """
 
     width: int
     reads: Literal["sequence", "image"]
     encode: Callable[[Any, Any], Any]
+    decode: Callable[[bool], keras.layers.Layer] | None = None
+
+
+def forward(model: keras.Model, batches: Batches, spec: Spec) -> Sequence[Any]:
+    """The `infer` of a task whose `decode` reads the model's own output."""
+    from suite import training
+
+    return training.predict(model, batches)
 
 
 def as_it_is(
@@ -197,7 +247,7 @@ class Task:
         name: as on the command line.
         schema: what an example maps to what; datasets with the same schema serve the task.
         fields: what a person gives for one example without its answer, such as ``("context", "question")``.
-        metric: the primary score, which also selects the best epoch on validation.
+        metric: the primary score, which also selects the best epoch on validation, if `selects` names no other.
         lower_is_better: names of the scores of which less is better.
         version: raised whenever any score could change.
         settings: the typed `[features]` table of the task's configuration.
@@ -208,14 +258,21 @@ class Task:
         encode: examples, Spec -> Encoded. Examples may come without an answer.
         build: Spec, settings, Architecture -> an uncompiled `keras.Model`.
         loss: settings -> a Keras loss.
+        infer: model, batches of a split, Spec -> for each encoded example what `decode` reads.
+        watch: model, batches of the validation split, its examples, Spec -> scores for the history of the training,
+            `selects` among them; `None`: those of `evaluate`.
+        selects: the score on validation that chooses the best epoch, where it is not `metric`.
         groups: examples in their order -> for each what it shares with others, such as its text, where a cut between
             those would let training see what is scored; `None`: each stands alone.
         calibrate: outputs for the validation examples, how they were encoded, those examples, Spec -> the Spec with
             which `decode` does best on them, and a remark that says what was chosen.
-        decode: the model's output for each encoded example, without padding, how they were encoded, Spec ->
+        decode: what `infer` gave for each encoded example, without padding, how they were encoded, Spec ->
             predictions, one for each example.
         evaluate: predictions, examples -> Evaluation. Reads no media of the examples (see `suite.data.lazy`).
         show: a prediction, its example, how many -> the likeliest answers, the best first.
+        write: model, examples, Spec, how -> for each example its answers, the best first. For a task that writes texts,
+            where a person has a say in how; `None` for others.
+        stream: model, one example, Spec, how -> the pieces of the first answer of `write`, as they come.
         baselines: the models that are no neural networks, by name.
         families: for the name of a family, the architecture that it has for this task, where it is not that of the
             same name; ``{"cnn": "resnet"}``.
@@ -235,11 +292,16 @@ class Task:
     encode: Callable[[Sequence[Example], Spec], Encoded]
     build: Callable[[Spec, Any, Architecture], keras.Model]
     loss: Callable[[Any], keras.Loss]
-    decode: Callable[[Sequence[np.ndarray], Encoded, Spec], Sequence[Prediction]]
+    decode: Callable[[Sequence[Any], Encoded, Spec], Sequence[Prediction]]
     evaluate: Callable[[Sequence[Prediction], Sequence[Example]], Evaluation]
     show: Callable[[Prediction, Example, int], list[Answer]]
     groups: Callable[[Sequence[Example]], Sequence[Hashable]] | None = None
+    infer: Callable[[keras.Model, Batches, Spec], Sequence[Any]] = forward
+    watch: Callable[[keras.Model, Batches, Sequence[Example], Spec], Mapping[str, float]] | None = None
+    selects: str = ""
     calibrate: Callable[[Sequence[np.ndarray], Encoded, Sequence[Example], Spec], tuple[Spec, str]] = as_it_is
+    write: Callable[[keras.Model, Sequence[Example], Spec, Writing], list[list[Answer]]] | None = None
+    stream: Callable[[keras.Model, Example, Spec, Writing], Iterator[str]] | None = None
     baselines: Mapping[str, Baseline] = dataclasses.field(default_factory=dict)
     families: Mapping[str, str] = dataclasses.field(default_factory=dict)
     reads: tuple[str, ...] = ("sequence",)
@@ -249,6 +311,11 @@ class Task:
     def higher_is_better(self) -> bool:
         """The direction of the primary metric."""
         return self.metric not in self.lower_is_better
+
+    @property
+    def selected_by(self) -> str:
+        """The score on validation that chooses the best epoch."""
+        return self.selects or self.metric
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

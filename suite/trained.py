@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from suite.data.lazy import light
 from suite.errors import InputError, RunError
 from suite.records import Directory
 from suite.runner import Prepared
-from suite.task import Example, Prediction, Result, Spec, Splits, Task
+from suite.task import Answer, Example, Prediction, Result, Spec, Splits, Task, Writing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,8 @@ class Trained:
         labels: those that its training examples have.
         result: its result.
         predict: examples -> predictions.
+        write: examples, how -> the answers of each, the best first; `None` for a task that writes no texts.
+        stream: one example, how -> the pieces of its first answer as they come; `None` where they come at once.
         backend: what computes; `None` for a model that is no neural network.
     """
 
@@ -46,7 +48,24 @@ class Trained:
     labels: frozenset[str]
     result: Result
     predict: Callable[[Sequence[Example]], Sequence[Prediction]]
+    write: Callable[[Sequence[Example], Writing], list[list[Answer]]] | None
+    stream: Callable[[Example, Writing], Iterator[str]] | None
     backend: backends.Backend | None
+
+    def answers(self, examples: Sequence[Example], writing: Writing) -> list[list[Answer]]:
+        """For each example `writing.n_best` answers, the best first.
+
+        Raises:
+            InputError: it is said how to write, and the model writes no texts.
+        """
+        if self.write is not None:
+            return self.write(examples, writing)
+        plain = dataclasses.replace(writing, seed=0, n_best=1)
+        if plain != Writing():
+            name = next(key for key, value in dataclasses.asdict(plain).items() if value != getattr(Writing(), key))
+            raise InputError(f"--{name.replace('_', '-')}: {self.result.model} of {self.task.name} writes no texts")
+        predictions = zip(self.predict(examples), examples, strict=True)
+        return [self.task.show(prediction, example, writing.n_best) for prediction, example in predictions]
 
 
 def load(path: Path, *, device: str = "auto") -> Trained:
@@ -71,12 +90,14 @@ def load(path: Path, *, device: str = "auto") -> Trained:
         )
     config = _config(asked["config"], task, path)
     if config.model in task.baselines:
-        predict, backend = _load_baseline(path), None
+        backend = None
+        predict: Any = _load_baseline(path)
+        write, stream = (getattr(predict, name, None) if task.write else None for name in ("write", "stream"))
     else:
         backend = backends.prepare(device=device, precision=config.precision)
         # Imports whatever layers of the user's own the model is made of.
         configuration.architecture(task, config.model).encoder(config.architecture)
-        predict = _load_network(path, task, config)
+        predict, write, stream = _load_network(path, task, config)
     return Trained(
         directory=directory,
         task=task,
@@ -85,6 +106,8 @@ def load(path: Path, *, device: str = "auto") -> Trained:
         labels=frozenset(asked["labels"]),
         result=result,
         predict=predict,
+        write=write,
+        stream=stream,
         backend=backend,
     )
 
@@ -106,9 +129,11 @@ def evaluate(trained: Trained, splits: Splits, *, output: Path) -> Result:
         records.result(trained.config, trained.task, prepared, directory, trained.backend),
         params=trained.result.params,
         scores=evaluation.scores,
-        note=f"trained on {trained.result.dataset} as {trained.directory.run_id}",
+        note="; ".join(
+            filter(None, [f"trained on {trained.result.dataset} as {trained.directory.run_id}", evaluation.note])
+        ),
     )
-    directory.write_outcomes(evaluation.outcomes)
+    directory.write_evaluation(evaluation)
     directory.finish(result)
     return result
 
@@ -120,7 +145,8 @@ def test_data(
     if test is not None:
         if dataset is not None:
             raise InputError("--dataset and --test: give one of them")
-        parts, name = cutting.read_files(trained.task.read, {"test": test}, skip_bad=skip_bad), test.name
+        parts = cutting.read_files(trained.task.read, {"test": test}, skip_bad=skip_bad)
+        name = cutting.name_of(test)
     elif dataset is not None:
         parts = find.load_dataset(dataset, schema=trained.task.schema, data_dir=data_dir)
         name = find.module_name(dataset)
@@ -177,10 +203,11 @@ def _load_baseline(path: Path) -> Callable[[Sequence[Example]], Sequence[Predict
         raise InputError(f"{path / 'model.pickle'}: cannot be loaded: {type(error).__name__}: {error}") from error
 
 
-def _load_network(path: Path, task: Task, config: RunConfig) -> Callable[[Sequence[Example]], Sequence[Prediction]]:
+def _load_network(path: Path, task: Task, config: RunConfig) -> tuple[Any, Any, Any]:
+    """What predicts, writes and streams; `None` for what the task does not do."""
     import keras
 
-    from suite import layers, losses, training  # noqa: F401 - Keras finds layers by their registered names
+    from suite import layers, losses  # noqa: F401 - Keras finds layers by their registered names
 
     try:
         spec = Spec.from_json((path / "spec.json").read_text("utf8"))
@@ -198,7 +225,14 @@ def _load_network(path: Path, task: Task, config: RunConfig) -> Callable[[Sequen
             batch_size=config.train.batch_size,
             edges=bucket_lengths(example_lengths(encoded, spec), config.data.buckets),
             full_length=config.data.full_length,
+            batch_tokens=config.data.batch_tokens,
         )
-        return task.decode(training.predict(model, batches), encoded, spec)
+        return task.decode(task.infer(model, batches, spec), encoded, spec)
 
-    return predict
+    def write(examples: Sequence[Example], writing: Writing) -> list[list[Answer]]:
+        return task.write(model, examples, spec, writing) if task.write else []
+
+    def stream(example: Example, writing: Writing) -> Iterator[str]:
+        return task.stream(model, example, spec, writing) if task.stream else iter(())
+
+    return predict, write if task.write else None, stream if task.stream else None

@@ -12,7 +12,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Progress:
         train_seconds: wall-clock time of training and validation, compilation left out.
         compile_seconds: what the first step of each shape took beyond a usual step of that shape.
         step_seconds: wall-clock time of the training steps alone, compilation left out.
-        history: one mapping an epoch: epoch, loss, score, seconds.
+        history: one mapping an epoch: epoch, loss, score, seconds, further validation scores.
         stopped: why training ended before the last epoch, or nothing.
         diverged: the reason, where the loss was no longer a number.
     """
@@ -66,7 +66,8 @@ def fit(
     model: keras.Model,
     train: Batches,
     *,
-    validate: Callable[[], float],
+    validate: Callable[[], Mapping[str, float]],
+    selects: str,
     higher_is_better: bool,
     config: TrainConfig,
     reporter: Reporter,
@@ -80,8 +81,9 @@ def fit(
     Args:
         model: a compiled model.
         train: the training batches.
-        validate: the validation score of the model as it is.
-        higher_is_better: the score's direction.
+        validate: the validation scores of the model as it is.
+        selects: the one of them that chooses the best epoch.
+        higher_is_better: its direction.
         config: the training table.
         reporter: where progress is shown.
         directory: where checkpoints go.
@@ -111,7 +113,8 @@ def fit(
             progress.diverged = progress.stopped = f"{steps.diverged} in epoch {progress.epoch + 1}"
             break
         # Where weights are averaged, the model now holds the average, and training goes on from the weights themselves.
-        score = float(validate())
+        scores = validate()
+        score = float(scores[selects])
         clock.count(steps)
         loss, seconds = progress.epoch_loss, progress.epoch_seconds
         progress.epoch += 1
@@ -119,7 +122,9 @@ def fit(
         if _is_better(score, progress.best_score, higher_is_better):
             progress.best_score, progress.best_epoch = score, progress.epoch
             best = _values(model.variables)
-        progress.history.append({"epoch": progress.epoch, "loss": loss, "score": score, "seconds": round(seconds, 3)})
+        others = {f"validation_{name}": float(value) for name, value in scores.items() if name != selects}
+        entry = {"epoch": progress.epoch, "loss": loss, "score": score, "seconds": round(seconds, 3)}
+        progress.history.append(entry | others)
         reporter.epoch_end(progress.epoch, loss, score, best=progress.best_epoch == progress.epoch)
         progress.stopped = _reason_to_stop(progress, config, out_of_time=clock.out_of_time())
         _assign(model.trainable_variables, steps.weights)
@@ -152,27 +157,40 @@ def compile_model(model: keras.Model, loss: keras.Loss, config: TrainConfig, ste
         config: the training table.
         steps: training steps in an epoch.
     """
-    total = max(1, steps * config.epochs)
-    warmup = round(config.warmup * total)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        config.learning_rate if not warmup else 0.0,
-        decay_steps=max(1, total - warmup),
-        alpha=config.final_learning_rate,
-        warmup_target=config.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-    optimizer = keras.optimizers.AdamW(
-        schedule,
-        weight_decay=config.weight_decay,
-        global_clipnorm=config.clip_norm,
-        beta_2=0.98,
-        use_ema=config.average > 0,
-        ema_momentum=config.average or 0.99,
-    )
+    optimizer = _optimizer(config, max(1, steps * config.epochs))
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scale", "embeddings"])
     # On a CPU TensorFlow's own kernels are as fast as XLA's and need no compilation for each shape.
     jit = keras.backend.backend() == "jax" if config.jit == "auto" else config.jit
     model.compile(optimizer=optimizer, loss=loss, jit_compile=jit)
+
+
+def _optimizer(config: TrainConfig, steps: int) -> keras.optimizers.Optimizer:
+    """The optimizer with its schedule over so many steps."""
+    warmup = round(config.warmup * steps)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        config.learning_rate if not warmup else 0.0,
+        decay_steps=max(1, steps - warmup),
+        alpha=config.final_learning_rate,
+        warmup_target=config.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    settings = {
+        "learning_rate": schedule,
+        "weight_decay": config.weight_decay,
+        "global_clipnorm": config.clip_norm,
+        "use_ema": config.average > 0,
+        "ema_momentum": config.average or 0.99,
+    }
+    if config.optimizer == "adamw":
+        return keras.optimizers.AdamW(**settings, beta_2=config.beta_2)
+    # Keras's Muon itself leaves embeddings, biases and norms to AdamW; an output's matrix is said to belong to it, too.
+    return keras.optimizers.Muon(
+        **settings,
+        adam_beta_2=config.beta_2,
+        adam_weight_decay=config.weight_decay,
+        adam_lr_ratio=config.adam_ratio,
+        exclude_layers=["output"],
+    )
 
 
 def predict(model: keras.Model, batches: Batches) -> list[np.ndarray]:

@@ -66,15 +66,22 @@ def run(one, prepared, directory, computing, reporter=None):
     return runner.run(one, prepared, directory, backend=computing, reporter=reporter or Reporter())
 
 
-@pytest.mark.parametrize(("model", "save_every"), [("transformer", 0.0), ("rnn", 300.0)])
+@pytest.mark.parametrize(
+    ("model", "save_every", "sets"),
+    [
+        ("transformer", 0.0, []),
+        ("rnn", 300.0, []),
+        ("transformer", 300.0, ["train.optimizer=muon", "train.average=0.9"]),
+    ],
+)
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="bit-identical resuming is promised on TensorFlow")
 def test_an_interrupted_and_resumed_run_ends_like_one_that_never_stopped(
-    tmp_path, monkeypatch, computing, parts, model, save_every
+    tmp_path, monkeypatch, computing, parts, model, save_every, sets
 ):
     """After the last whole epoch, and in the middle of one."""
     from suite import training
 
-    one, prepared = prepare(parts, "train.epochs=4", model=model)
+    one, prepared = prepare(parts, "train.epochs=4", *sets, model=model)
     whole, broken = Directory.new(tmp_path, one, prepared), Directory.new(tmp_path, one, prepared)
     straight = run(one, prepared, whole, computing)
     monkeypatch.setattr(training, "SAVE_EVERY", save_every)
@@ -127,6 +134,23 @@ def test_the_best_epoch_by_validation_is_kept(tmp_path, computing, parts):
     spec = Spec.from_json((directory.path / "spec.json").read_text("utf8"))
     answers = prepared.task.decode(training.predict(kept, batches), prepared.validation, spec)
     assert prepared.task.evaluate(answers, prepared.splits.validation).scores["f1"] == pytest.approx(max(scores))
+
+
+def test_the_best_epoch_may_be_chosen_by_another_score_of_which_less_is_better(tmp_path, computing, parts):
+    one, prepared = prepare(parts, "train.epochs=4")
+    watched = iter([0.5, 0.2, 0.4, 0.3])
+    task = dataclasses.replace(
+        prepared.task,
+        selects="loss",
+        lower_is_better=frozenset({"loss"}),
+        watch=lambda model, batches, examples, spec: {"loss": next(watched), "sample": 7.0},
+    )
+    directory = Directory.new(tmp_path, one, prepared)
+    result = run(one, dataclasses.replace(prepared, task=task), directory, computing)
+    assert "best epoch 2 (validation loss 0.2000)" in result.note
+    header, *rows = [line.split(",") for line in (directory.path / "history.csv").read_text().splitlines()]
+    assert header == ["epoch", "loss", "score", "seconds", "validation_sample"]
+    assert [(row[2], row[4]) for row in rows] == [("0.5", "7.0"), ("0.2", "7.0"), ("0.4", "7.0"), ("0.3", "7.0")]
 
 
 def test_model_and_preprocessing_are_saved_together_and_answer_new_text(tmp_path, computing, parts):

@@ -92,6 +92,8 @@ class Batches:
             multiple of `BEYOND` or of a quarter of the longest.
         full_length: the greatest length of which a batch holds `batch_size` examples; of longer ones it holds fewer, so
             that they do not exhaust memory.
+        batch_tokens: places of a batch, padding included: a batch of length L holds as many examples as fit, whatever
+            `batch_size` says.
         seed: orders the examples anew for every epoch; `None` leaves them as they are, for prediction.
     """
 
@@ -103,23 +105,27 @@ class Batches:
         batch_size: int,
         edges: Sequence[int],
         full_length: int = 128,
+        batch_tokens: int | None = None,
         seed: int | None = None,
     ):
-        self.encoded = encoded
+        self.encoded = self.whole = encoded
         self.spec = spec
         self.batch_size = batch_size
         self.full_length = full_length
+        self.batch_tokens = batch_tokens
         self.seed = seed
         self.lengths = example_lengths(encoded, spec)
         self.buckets = np.array([_bucket(length, edges) for length in self.lengths], dtype=int)
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
-        """Orders the examples for this epoch (from 0). The order depends on the seed and the epoch alone.
+        """Cuts and orders the examples for this epoch (from 0), as the seed and the epoch alone say.
 
         The first two batches differ in length where any do: Keras reads off them which axes vary.
         """
         random = None if self.seed is None else np.random.default_rng([self.seed, epoch])
+        if random is not None and self.whole.recut is not None:
+            self.encoded = self.whole.recut(random)
         batches, lengths = [], []
         for length in np.unique(self.buckets):
             members = np.flatnonzero(self.buckets == length)
@@ -158,6 +164,8 @@ class Batches:
         return Batch(inputs, targets, weights, np.where(np.arange(len(rows)) < len(members), rows, -1), length)
 
     def _rows(self, length: int) -> int:
+        if self.batch_tokens is not None:
+            return max(1, self.batch_tokens // max(1, length))
         if length <= self.full_length:
             return self.batch_size
         return max(1, self.batch_size * self.full_length // length)

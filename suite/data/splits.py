@@ -20,7 +20,7 @@ from suite.errors import InputError, did_you_mean
 from suite.faults import Faults
 from suite.task import Example, Splits
 
-ANSWERS = frozenset({"answer", "label", "oracle", "tags"})
+ANSWERS = frozenset({"answer", "label", "oracle", "tags", "target"})
 """The keys of an example that hold an answer; all others are input."""
 
 _SPLITS = ("train", "validation", "test")
@@ -47,6 +47,17 @@ def read_files(
             parts[split] = read(path, faults)
             notes += faults.notes(split)
     return {**parts, "notes": notes} if notes else parts
+
+
+def name_of(path: Path) -> str:
+    """What data of the user's own is called: its file, folder, or files that belong together, ``a.en,a.de``.
+
+    Example:
+
+    >>> name_of(Path("texts/a.en,texts/a.de"))
+    'a.en,a.de'
+    """
+    return ",".join(Path(part).name for part in str(path).split(","))
 
 
 def make_splits(

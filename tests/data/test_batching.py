@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import numpy as np
@@ -71,6 +72,32 @@ def test_very_long_examples_come_in_smaller_batches_and_lose_nothing():
     batches = Batches(encoded([4, 5, 5_000]), SPEC, batch_size=32, edges=[5])
     shapes = {batches[i].inputs["words"].shape for i in range(len(batches))}
     assert shapes == {(32, 5), (1, 5056)}
+
+
+def test_a_batch_counted_in_tokens_holds_as_many_examples_as_fit():
+    lengths = [3] * 20 + [9] * 20
+    batches = Batches(encoded(lengths), SPEC, batch_size=2, edges=[3, 9], batch_tokens=18)
+    sizes = {batch.length: len(batch.rows) for batch in map(batches.__getitem__, range(len(batches)))}
+    assert sizes == {3: 6, 9: 2}
+    assert Batches(encoded([50]), SPEC, batch_size=2, edges=[50], batch_tokens=18)[0].rows.tolist() == [0]
+
+
+def test_a_text_that_is_cut_elsewhere_for_each_epoch_follows_from_the_seed():
+    def recut(random):
+        return dataclasses.replace(plain, targets=[target + int(random.integers(1, 1000)) for target in plain.targets])
+
+    plain = encoded([4] * 6)
+    whole = dataclasses.replace(plain, recut=recut)
+
+    def seen(seed, epoch):
+        batches = Batches(whole, SPEC, batch_size=6, edges=[4], seed=seed)
+        batches.start_epoch(epoch)
+        return batches[0].targets.tolist()
+
+    assert seen(1, 0) == seen(1, 0) != seen(1, 1)
+    assert seen(1, 1) != seen(2, 1)
+    fixed = Batches(whole, SPEC, batch_size=6, edges=[4])[0].targets  # for prediction the text stays as it is
+    np.testing.assert_array_equal(fixed, [plain.targets[i] for i in range(6)])
 
 
 def test_padding_share_counts_padding_and_filled_rows():
