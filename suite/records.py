@@ -42,7 +42,18 @@ if TYPE_CHECKING:
 
     from suite.runner import Prepared
 
-PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "pandas", "scikit-learn", "seqeval")
+PACKAGES = (
+    "keras",
+    "tensorflow",
+    "jax",
+    "torch",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "tokenizers",
+    "seqeval",
+    "sacrebleu",
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ ALLOWED = {
     "suite/checks": {"suite.checks", "suite.layers", "suite.errors", "suite.report", "suite.target"},
     "suite/layers": {"suite.layers"},
     "suite/decoding": {"suite.decoding", "suite.backend"},
-    "suite/heads": {"suite.heads", "suite.layers", "suite.task"},
+    "suite/heads": {"suite.heads", "suite.layers", "suite.task", "suite.backend", "suite.decoding"},
     "suite/models": {"suite.layers", "suite.models", "suite.target", "suite.errors"},
     "suite/metrics": {"suite.metrics"},
     "suite/baselines": {"suite.baselines", "suite.data", "suite.metrics", "suite.tags", "suite.task", "suite.errors"},

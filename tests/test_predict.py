@@ -79,6 +79,13 @@ def test_wrong_inputs_are_named(runs, arguments, stdin, message):
     assert message in invoke("predict", runs["majority"], *arguments, stdin=stdin, code=2).stderr
 
 
+@pytest.mark.parametrize("model", ["cnn", "majority"])
+def test_how_to_write_is_no_matter_of_a_model_that_does_not(runs, model):
+    result = invoke("predict", runs[model], "Anna sings", "--beam", 3, code=2)
+    assert f"error: --beam: {model} of ner writes no texts" in result.stderr
+    assert "--max-tokens" in invoke("predict", runs[model], "Anna sings", "--max-tokens", 0, code=2).stderr
+
+
 def test_a_directory_that_is_no_finished_run_is_refused(runs, tmp_path):
     assert "no such folder" in invoke("predict", tmp_path / "x", "a", code=2).stderr
     assert "not a run's directory" in invoke("predict", tmp_path, "a", code=2).stderr

@@ -97,9 +97,9 @@ def encoder(config: Config) -> Callable[[Any, Any], Any]:
             for i in range(1, config.depth + 1):
                 x = block(f"block_{i}")(x, mask=mask)
         norms = {"layer": keras.layers.LayerNormalization, "rms": keras.layers.RMSNormalization}
-        final = norms[config.norm](epsilon=1e-6, name="final_norm")
-        final.supports_masking = True  # positions do not meet in it, though not every norm of Keras says so
-        return final(x)
+        if config.norm == "rms":  # Keras's takes no mask, though positions do not meet in it; a copy bears none
+            x = keras.ops.copy(x)
+        return norms[config.norm](epsilon=1e-6, name="final_norm")(x)
 
     return encode
 
