@@ -89,6 +89,11 @@ class Pieces:
         """How many pieces there are, padding, unknown and specials among them."""
         return self._tokenizer.get_vocab_size()
 
+    @property
+    def charge(self) -> float:
+        """Nats that the unknown token costs beside its own probability: none, for no text has it."""
+        return 0.0
+
     def special(self, name: str) -> int:
         """The number of a special token.
 

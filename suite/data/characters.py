@@ -7,6 +7,7 @@ order of their code points.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -73,9 +74,10 @@ class Characters:
         return len(self._shown)
 
     @property
-    def unknown(self) -> int:
-        """How many characters are unknown: of Unicode's all that are not in the alphabet."""
-        return CODE_POINTS - len(self._codes)
+    def charge(self) -> float:
+        """Nats that the unknown token costs beside its own probability, which is spread evenly over all characters
+        that are not in the alphabet. So the probabilities of all texts still sum to one."""
+        return math.log(CODE_POINTS - len(self._codes))
 
     def special(self, name: str) -> int:
         """The number of a special token.
