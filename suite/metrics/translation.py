@@ -12,9 +12,7 @@ from typing import NamedTuple
 
 METRICS = ("bleu", "chrf", "bleu_tokenized_lowercase", "exact_match")
 
-_CHARACTERS = frozenset(
-    {"ja", "km", "lo", "my", "th"}
-)  # languages without blanks, for which there is no tokenizer here
+_CHARACTERS = frozenset({"ja", "km", "lo", "my", "th"})  # languages without blanks and without a tokenizer here
 
 
 class Scores(NamedTuple):
@@ -55,16 +53,23 @@ def score(given: Sequence[str], right: Sequence[str], *, language: str = "") -> 
         raise ValueError("score expects at least one translation. Received: none")
     given, right = [_clean(text) for text in given], [_clean(text) for text in right]
     tokenize = "zh" if language == "zh" else "char" if language in _CHARACTERS else "13a"
-    bleu, words, chrf = BLEU(tokenize=tokenize), BLEU(tokenize="none"), CHRF()
+    whole, words, chrf = BLEU(tokenize=tokenize), BLEU(tokenize="none", force=True), CHRF()
     values = {
-        "bleu": bleu.corpus_score(given, [right]).score,
+        "bleu": whole.corpus_score(given, [right]).score,
         "chrf": chrf.corpus_score(given, [right]).score,
         "bleu_tokenized_lowercase": words.corpus_score(tokenized(given, language), [tokenized(right, language)]).score,
         "exact_match": sum(map(matches, given, right)) / len(given),
     }
     moses = f"Moses {language or 'en'}, lower-cased"
-    signature = f"sacreBLEU {bleu.get_signature()}; chrF {chrf.get_signature()}; bleu_tokenized_lowercase {moses}"
+    signature = f"sacreBLEU {whole.get_signature()}; chrF {chrf.get_signature()}; bleu_tokenized_lowercase {moses}"
     return Scores(values, signature)
+
+
+def bleu(given: Sequence[str], right: Sequence[str]) -> float:
+    """sacreBLEU with its own word boundaries, from 0 to 100, where nothing else is asked for."""
+    from sacrebleu.metrics import BLEU
+
+    return BLEU().corpus_score(list(map(_clean, given)), [list(map(_clean, right))]).score
 
 
 def sentence_chrf(given: str, right: str) -> float:

@@ -3,8 +3,8 @@
     {"source": "Obama empfängt Netanyahu", "target": "Obama receives Netanyahu", "language": "en"}
 
 ``wmt16_translate:de-en`` and so on; German to English is the default, and ``wmt16_translate:en-de`` translates the
-other way. Training sets have up to 50 million pairs (Russian 2.5, German 4.5, Turkish 0.2): `--limit` takes a sample. All of
-them are held in memory.
+other way. Training sets have up to 50 million pairs (Russian 2.5, German 4.5, Turkish 0.2): `--limit` takes a sample.
+All of them are held in memory.
 
 Origin: TensorFlow Datasets. Licence: of each corpus its own; for research.
 Reference: Bojar et al. 2016, "Findings of the 2016 conference on machine translation", WMT 2016.
