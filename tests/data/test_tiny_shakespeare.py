@@ -40,7 +40,7 @@ def test_the_known_text_is_cut_as_everybody_cuts_it():
     text = (folder / "input.txt").read_text()
     assert joined(parts["test"]) == text[1_003_854:]
     assert len(joined(parts["test"])) == 111_540
-    assert joined(parts["train"]) + joined(parts["validation"]) == text[:1_003_854]
+    assert joined(parts["validation"]) + joined(parts["train"]) == text[:1_003_854]
     assert len(parts["notes"]) == 1
     assert {split: len(parts[split]) for split in tiny_shakespeare.SIZES} == tiny_shakespeare.SIZES
     other = tiny_shakespeare.load(folder, "nanogpt")
@@ -51,7 +51,7 @@ def test_the_known_text_is_cut_as_everybody_cuts_it():
 def test_another_text_of_that_name_is_cut_alike_and_pointed_out(tmp_path, nothing_else):
     (tmp_path / "input.txt").write_text(TEXT)
     parts = tiny_shakespeare.load(tmp_path)
-    assert joined(parts["train"]) + joined(parts["validation"]) + joined(parts["test"]) == TEXT
+    assert joined(parts["validation"]) + joined(parts["train"]) + joined(parts["test"]) == TEXT
     assert len(joined(parts["test"])) == len(TEXT) - int(0.9 * len(TEXT))
     assert f"not the known text of 1,115,394 characters, but {len(TEXT):,}" in parts["notes"][0]
     for split in ("train", "validation", "test"):
@@ -78,7 +78,7 @@ def test_tensorflow_datasets_gives_the_same_text(monkeypatch, nothing_else):
     with tfds.testing.mock_data(as_data_source_fn=lambda self, split: [{"text": cut[split].encode()}]):
         assert set(tfds.builder("tiny_shakespeare").info.features) == {"text"}
         parts = tiny_shakespeare.load(None)
-    assert joined(parts["train"]) + joined(parts["validation"]) + joined(parts["test"]) == TEXT
+    assert joined(parts["validation"]) + joined(parts["train"]) + joined(parts["test"]) == TEXT
 
 
 def test_sentences_of_lm1b_are_texts_of_their_own(monkeypatch, nothing_else):
