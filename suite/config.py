@@ -62,6 +62,9 @@ class TrainConfig(Table):
     average: float = Field(
         0.0, ge=0, lt=1, description="decay of a running average of the weights that is kept instead of them; 0: none"
     )
+    average_last: int = Field(
+        0, ge=0, description="epochs whose last weights are averaged at the end, and kept where that is better; 0: none"
+    )
     patience: int = Field(5, gt=0, description="epochs without a better validation score before training stops")
     max_minutes: float | None = Field(None, gt=0, description="training of one model stops after so many minutes")
     jit: bool | Literal["auto"] = Field("auto", description="compile with XLA; auto: on JAX alone")

@@ -1,15 +1,13 @@
 """Training a model: optimizer and schedule, the best epoch by validation score, checkpoints from which a run continues.
 
-A checkpoint holds everything that the next step depends on: weights, random state, optimizer, the best weights so far
-and the counters. The order of the data follows from the seed and the epoch. So a run that was killed and resumed ends
+A checkpoint (see `suite.checkpoint`) holds everything that the next step depends on: weights, random state, optimizer,
+the best weights so far and the counters. The order of the data follows from the seed and the epoch. So a run that was killed and resumed ends
 with the weights of one that never stopped. One is written after each epoch, and every few minutes in a long one.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import io
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -19,11 +17,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from suite import checkpoint
+from suite.checkpoint import Kept, assign, values
 from suite.config import TrainConfig
 from suite.console import Reporter
 from suite.data.batching import Batches
 from suite.errors import InputError
-from suite.files import write_atomically
 
 CHECKPOINT = "checkpoint.npz"
 SAVE_EVERY = 300.0  # seconds within an epoch
@@ -75,7 +74,8 @@ def fit(
 ) -> Progress:
     """Trains until the last epoch, or until validation has not improved for `config.patience` epochs.
 
-    The model must be compiled (see `compile_model`) and is left with the weights of its best epoch. A checkpoint in the
+    The model must be compiled (see `compile_model`) and is left with the weights of its best epoch, or with the mean of
+    the last `config.average_last` epochs' where that is better on validation. A checkpoint in the
     directory is continued from; the caller removes it once the run's results are safe.
 
     Args:
@@ -90,11 +90,11 @@ def fit(
     """
     path = directory / CHECKPOINT
     model.optimizer.build(model.trainable_variables)
-    progress, best = _load(path, model) if path.is_file() else (Progress(), None)
+    progress, kept = _load(path, model) if path.is_file() else (Progress(), Kept())
     clock = _Clock(progress, max_minutes=config.max_minutes)
 
     def save() -> None:
-        _save(path, model, progress, best)
+        checkpoint.save(path, model, dataclasses.asdict(progress), kept)
 
     while not progress.stopped:
         clock.start()
@@ -121,17 +121,32 @@ def fit(
         progress.epoch_steps, progress.epoch_loss, progress.epoch_seconds = 0, 0.0, 0.0
         if _is_better(score, progress.best_score, higher_is_better):
             progress.best_score, progress.best_epoch = score, progress.epoch
-            best = _values(model.variables)
+            kept.best = values(model.variables)
         others = {f"validation_{name}": float(value) for name, value in scores.items() if name != selects}
         entry = {"epoch": progress.epoch, "loss": loss, "score": score, "seconds": round(seconds, 3)}
         progress.history.append(entry | others)
         reporter.epoch_end(progress.epoch, loss, score, best=progress.best_epoch == progress.epoch)
         progress.stopped = _reason_to_stop(progress, config, out_of_time=clock.out_of_time())
-        _assign(model.trainable_variables, steps.weights)
+        assign(model.trainable_variables, steps.weights)
+        kept.last = [*kept.last, steps.weights][-config.average_last :] if config.average_last else []
         save()
-    if best is not None:
-        _assign(model.variables, best)
+    if len(kept.last) > 1 and not progress.diverged:
+        assign(model.trainable_variables, [np.mean(each, axis=0) for each in zip(*kept.last, strict=True)])
+        score = float(validate()[selects])
+        if _is_better(score, progress.best_score, higher_is_better):
+            progress.best_score, kept.best = score, values(model.variables)
+            progress.stopped += f"; the mean of the last {len(kept.last)} epochs' weights is kept"
+    if kept.best:
+        assign(model.variables, kept.best)
     return progress
+
+
+def _load(path: Path, model: keras.Model) -> tuple[Progress, Kept]:
+    progress, kept = checkpoint.load(path, model)
+    try:
+        return Progress(**progress), kept
+    except TypeError as error:
+        raise InputError(f"{path}: not a checkpoint of this version: {error}") from error
 
 
 def _is_better(score: float, best: float | None, higher_is_better: bool) -> bool:
@@ -297,7 +312,7 @@ class _Steps(keras.callbacks.Callback):
         self.last = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.weights = _values(self.model.trainable_variables)
+        self.weights = values(self.model.trainable_variables)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         now = time.perf_counter()
@@ -314,41 +329,3 @@ class _Steps(keras.callbacks.Callback):
             self.clock.count(self)
             self.save()
         self.last = time.perf_counter()
-
-
-def _save(path: Path, model: keras.Model, progress: Progress, best: list[np.ndarray] | None) -> None:
-    """Writes the checkpoint, whole or not at all."""
-    arrays: dict[str, np.ndarray] = {"progress": np.array(json.dumps(dataclasses.asdict(progress)))}
-    for name, variables in _state(model).items():
-        arrays |= {f"{name}/{i}": value for i, value in enumerate(_values(variables))}
-    arrays |= {f"best/{i}": value for i, value in enumerate(best or ())}
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    write_atomically(path, buffer.getvalue())
-
-
-def _load(path: Path, model: keras.Model) -> tuple[Progress, list[np.ndarray] | None]:
-    """Puts the model and its optimizer back to where the checkpoint was written."""
-    try:
-        with np.load(path) as arrays:
-            progress = Progress(**json.loads(str(arrays["progress"])))
-            for name, variables in _state(model).items():
-                _assign(variables, [arrays[f"{name}/{i}"] for i in range(len(variables))])
-            best = [arrays[f"best/{i}"] for i in range(len(model.variables))] if "best/0" in arrays else None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a checkpoint of this model: {error}") from error
-    return progress, best
-
-
-def _state(model: keras.Model) -> dict[str, list[keras.Variable]]:
-    # A model's variables include the state of its random numbers.
-    return {"model": model.variables, "optimizer": model.optimizer.variables}
-
-
-def _values(variables: list[keras.Variable]) -> list[np.ndarray]:
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
-
-
-def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)

@@ -36,7 +36,15 @@ ALLOWED = {
     "leaderboard": {"leaderboard", "suite.task", "suite.errors"},
 }
 # files that import a framework at their top; all others must start fast
-HEAVY = {"suite/checks", "suite/decoding", "suite/layers", "suite/heads", "suite/losses.py", "suite/training.py"}
+HEAVY = {
+    "suite/checks",
+    "suite/decoding",
+    "suite/layers",
+    "suite/heads",
+    "suite/losses.py",
+    "suite/training.py",
+    "suite/checkpoint.py",
+}
 
 
 def imports(path, *, top_only):

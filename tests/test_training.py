@@ -71,7 +71,7 @@ def run(one, prepared, directory, computing, reporter=None):
     [
         ("transformer", 0.0, []),
         ("rnn", 300.0, []),
-        ("transformer", 300.0, ["train.optimizer=muon", "train.average=0.9"]),
+        ("transformer", 300.0, ["train.optimizer=muon", "train.average=0.9", "train.average_last=3"]),
     ],
 )
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="bit-identical resuming is promised on TensorFlow")
@@ -151,6 +151,52 @@ def test_the_best_epoch_may_be_chosen_by_another_score_of_which_less_is_better(t
     header, *rows = [line.split(",") for line in (directory.path / "history.csv").read_text().splitlines()]
     assert header == ["epoch", "loss", "score", "seconds", "validation_sample"]
     assert [(row[2], row[4]) for row in rows] == [("0.5", "7.0"), ("0.2", "7.0"), ("0.4", "7.0"), ("0.3", "7.0")]
+
+
+def test_the_mean_of_the_last_epochs_is_kept_where_it_is_better(tmp_path, computing, parts):
+    """Epochs as they are made by hand: each adds one to every weight."""
+    from suite import training
+
+    for scores, expected in (([3.0, 2.0, 1.0, 0.5], 2.0), ([3.0, 2.0, 1.0, 5.0], 3.0)):
+        one, _ = prepare(parts, "train.epochs=3", "train.average_last=3")
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="zeros")])
+        told = iter(scores)
+        epochs = []
+
+        def validate(told=told):
+            return {"loss": next(told)}
+
+        class Feed:
+            lazy, plan = False, type("Plan", (), {"lengths": [1], "batches": [np.zeros(1)]})
+
+            def start_epoch(self, epoch, epochs=epochs):
+                epochs.append(epoch)
+
+            def __len__(self):
+                return 1
+
+            def __getitem__(self, index):
+                return type("Batch", (), {"inputs": np.ones((1, 1)), "targets": np.ones((1, 1)), "weights": np.ones(1)})
+
+        class Step(keras.optimizers.SGD):
+            def update_step(self, gradient, variable, learning_rate):
+                self.assign_add(variable, keras.ops.ones_like(variable))
+
+        model.compile(optimizer=Step(), loss="mse")
+        progress = training.fit(
+            model,
+            Feed(),
+            validate=validate,
+            selects="loss",
+            higher_is_better=False,
+            config=one.train,
+            reporter=Reporter(),
+            directory=tmp_path / str(expected),
+        )
+        assert epochs == [0, 1, 2]
+        assert float(model.weights[0][0, 0]) == expected
+        assert ("mean of the last 3" in progress.stopped) == (expected == 2.0)
 
 
 def test_model_and_preprocessing_are_saved_together_and_answer_new_text(tmp_path, computing, parts):
