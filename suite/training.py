@@ -1,8 +1,9 @@
 """Training a model: optimizer and schedule, the best epoch by validation score, checkpoints from which a run continues.
 
 A checkpoint (see `suite.checkpoint`) holds everything that the next step depends on: weights, random state, optimizer,
-the best weights so far and the counters. The order of the data follows from the seed and the epoch. So a run that was killed and resumed ends
-with the weights of one that never stopped. One is written after each epoch, and every few minutes in a long one.
+the best weights so far and the counters. The order of the data follows from the seed and the epoch. So a run that was
+killed and resumed ends with the weights of one that never stopped. One is written after each epoch, and every few
+minutes in a long one.
 """
 
 from __future__ import annotations
