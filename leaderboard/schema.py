@@ -17,22 +17,25 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from suite.task import Result
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever a column is added, removed, or changes its meaning."""
 
 TEXT_LIMIT = 1000
 """Characters that a text cell holds; the csv module and spreadsheets refuse cells that are very long."""
 
 _ROUNDING = 1e-4  # scores that were rounded to four digits, each by half a unit, still keep the identities
+_LARGEST_LOSS = 700.0  # exp of a little more is no finite number
 
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """One column: the pandas dtype it is read as, its unit (empty for text) and its meaning."""
+    """One column: the pandas dtype it is read as, its unit (empty for text), its meaning, and the first schema version
+    that has it."""
 
     dtype: Literal["string", "Int64", "Float64", "boolean"]
     unit: str
     meaning: str
+    since: int = 1
 
 
 COLUMNS: Mapping[str, Column] = MappingProxyType(
@@ -60,10 +63,23 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "compile_seconds": Column("Float64", "seconds", "wall time of compilation"),
         "examples_per_second": Column("Float64", "examples / second", "speed of training"),
         "peak_memory_mb": Column("Float64", "MiB (2**20 bytes)", "the largest memory in use"),
+        "flops_per_example": Column(
+            "Float64", "operations", "counted in the forward pass of an example of mean length", 2
+        ),
+        "tokens_per_second": Column("Float64", "tokens / second", "speed of training, where examples have tokens", 2),
         "backend": Column("string", "", "the Keras backend"),
         "device": Column("string", "", "the hardware; speeds compare on the same device alone"),
         "precision": Column("string", "", "the Keras dtype policy"),
+        "libraries": Column("string", "", "versions of the libraries that computed: keras 3.15.1, numpy 2.4.6", 2),
         "git_commit": Column("string", "", "the commit of the code that ran"),
+        "certificate": Column(
+            "string", "", "probes that the model passed before it trained: causal, padding, batch", 2
+        ),
+        "selected_on": Column("string", "", "the split that chose the epoch; empty where nothing was chosen", 2),
+        "trials": Column("Int64", "settings", "how many were tried for this model and dataset", 2),
+        "test_scored": Column(
+            "Int64", "times", "how often this configuration was scored on this test, with this time", 2
+        ),
         "status": Column("string", "", "ok, failed, diverged or n/a"),
         "note": Column("string", "", "what a reader should know; the reason where status is not ok"),
     }
@@ -90,8 +106,7 @@ def rows(result: Result) -> list[dict[str, Any]]:
         scores: dict[str, float | None] = {name: float(result.scores[name]) for name in [result.metric, *others]}
     else:
         scores = {result.metric: None}
-    shared = {name: getattr(result, name, None) for name in COLUMNS}
-    shared = {name: one_line(value) if isinstance(value, str) else value for name, value in shared.items()}
+    shared = {name: _of(result, name) for name in COLUMNS}
     return [
         {
             **shared,
@@ -103,6 +118,14 @@ def rows(result: Result) -> list[dict[str, Any]]:
         }
         for metric, value in scores.items()
     ]
+
+
+def _of(result: Result, name: str) -> Any:
+    """What a result says for a column, as a cell can hold it."""
+    value = getattr(result, name, None)
+    if value is None and COLUMNS[name].dtype == "string":
+        return ""
+    return one_line(value) if isinstance(value, str) else value
 
 
 def one_line(text: str) -> str:
@@ -200,12 +223,27 @@ def _validate(result: Result) -> None:
         if not math.isfinite(value):
             raise ValueError(f"{where}: a score is a finite number. Received: {value}")
         average, _, kind = metric.lower().rpartition("_")
+        stem = metric[: len(metric) - len(kind)]
         if kind in {"f1", "precision", "recall", "accuracy"} and not 0 <= value <= 1:
             raise ValueError(f"{where}: expected a fraction in [0, 1]. Received: {value}")
         if kind == "f1":
-            stem = metric[: -len(kind)]
             pair = [result.scores[stem + name] for name in ("precision", "recall") if stem + name in result.scores]
             # The mean of several F1 may lie below the means of precision and recall, but never above both.
             low = 0.0 if any(word in average for word in ("macro", "weighted", "mean")) else min(pair, default=0.0)
             if len(pair) == 2 and not low - _ROUNDING <= value <= max(pair) + _ROUNDING:
                 raise ValueError(f"{where}: expected a value between precision and recall, {pair}. Received: {value}")
+        loss = result.scores.get(f"{stem}loss", math.inf) if kind == "perplexity" else math.inf
+        if loss < _LARGEST_LOSS and not math.isclose(value, math.exp(loss), rel_tol=10 * _ROUNDING):
+            raise ValueError(f"{where}: expected exp(loss) = {math.exp(loss)}. Received: {value}")
+        if metric == result.metric == "accuracy" and not any(name.startswith("accuracy/") for name in result.scores):
+            _validate_count(where, value, result.n_examples)
+
+
+def _validate_count(where: str, accuracy: float, n: int) -> None:
+    """An accuracy is a number of right answers over the number of examples, if it is no mean over parts."""
+    right = accuracy * n
+    if n > 0 and abs(right - round(right)) > max(n * _ROUNDING / 2, 1e-6):
+        raise ValueError(
+            f"{where}: expected a whole number of right answers among {n} examples. Received: {accuracy}, which is "
+            f"{right:.3f} of them; a mean of another kind has a name of its own, such as token_accuracy"
+        )

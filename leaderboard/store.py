@@ -5,7 +5,13 @@ over the board, all under a lock. The move is one step for the file system, so t
 writer, finds all of the old file or all of the new one. Rewriting costs a few milliseconds a megabyte; appending in
 place would need a repair after every crash and would show half-written rows to readers, who take no lock.
 
-The old rows are copied byte for byte: columns that others added, and the way in which they were written, stay.
+The old rows are copied byte for byte: columns that others added, and the way in which they were written, stay. Only a
+board of an older schema is written anew when it is appended to: it gets the new columns, empty in its old rows, and the
+file as it was stays beside it as `board.csv.v1.bak`.
+
+A board is read as a stream: a file of a gigabyte costs its bytes and what is kept of its rows, not a Python list of all
+cells.
+
 Beside `board.csv` lie `board.csv.lock`, which is empty and may be deleted when nothing runs, and, where a row had been
 cut off, `board.csv.bak`.
 """
@@ -14,9 +20,9 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import dataclasses
 import errno
 import io
+import itertools
 import os
 import shutil
 import warnings
@@ -26,7 +32,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from leaderboard.schema import COLUMNS, SCHEMA_VERSION, from_cell, to_cell
+from leaderboard.parse import Board, parse, value
+from leaderboard.schema import COLUMNS, from_cell, to_cell
 from suite.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -34,6 +41,8 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 60.0
 """How long a run waits for the others; each of them holds the lock for some milliseconds."""
+
+_CHUNK = 20_000  # rows that are turned into columns at once
 
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -65,7 +74,7 @@ def append(
         board = _repaired(path)
         fresh = _not_yet_there(board, lines)
         if fresh:
-            with _copy(path, board.data + _encode(board.header, fresh)) as copy:
+            with _copy(path, _migrated(path, board) + _encode(board.full_header, fresh)) as copy:
                 copy.replace(path)
     return len(fresh)
 
@@ -84,7 +93,8 @@ def check(path: str | os.PathLike[str], *, wait_seconds: float = LOCK_SECONDS) -
     path = _real(path)
     with _writing(path, wait_seconds):
         board = _repaired(path)
-        with _copy(path, board.data):
+        _not_yet_there(board, [])
+        with _copy(path, board.migrated()):
             pass
 
 
@@ -103,26 +113,38 @@ def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot read the leaderboard: {error}") from error
-    board = _parse(path, data)
+    board = parse(path, data)
     if board.torn:
         warnings.warn(f"{path}: its last row is cut off and was left out", stacklevel=2)
-    table: dict[str, Any] = {}
-    for index, name in enumerate(board.header):
-        cells = [(line, cells[index]) for line, cells in board.rows]
-        values: Any = [_value(path, line, name, c) for line, c in cells] if name in COLUMNS else [c for _, c in cells]
+    table: dict[str, list[Any]] = {name: [] for name in board.header}
+    known = {name: _Values(name) for name in board.header if name in COLUMNS}
+    rows = board.rows()
+    while chunk := list(itertools.islice(rows, _CHUNK)):
+        for name, cells in zip(board.header, zip(*(cells for _, cells in chunk), strict=True), strict=True):
+            try:
+                table[name].extend(map(known[name].__getitem__, cells) if name in known else cells)
+            except ValueError:
+                for (line, _), cell in zip(chunk, cells, strict=True):
+                    value(path, line, name, cell)  # raises at the first that is wrong
+    count = len(table[board.header[0]])
+    made: dict[str, Any] = {}
+    for name in board.full_header:
         dtype: Any = COLUMNS[name].dtype if name in COLUMNS else "string"
-        table[name] = pd.array(values, dtype=dtype)
-    return pd.DataFrame(table)
+        missing = "" if dtype == "string" else None
+        made[name] = pd.array(table.pop(name, [missing] * count), dtype=dtype)
+    return pd.DataFrame(made)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Board:
-    """A file as it was read: whole rows as bytes and as (line, cells), and the bytes of a row that was cut off."""
+class _Values(dict[str, Any]):
+    """A column's cells and their values: most cells stand in many rows, and are then made once and held once."""
 
-    header: list[str]
-    rows: list[tuple[int, list[str]]]
-    data: bytes
-    torn: bytes
+    def __init__(self, column: str):
+        super().__init__()
+        self.column = column
+
+    def __missing__(self, cell: str) -> Any:
+        self[cell] = found = from_cell(self.column, cell)
+        return found
 
 
 def _real(path: str | os.PathLike[str]) -> Path:
@@ -177,10 +199,12 @@ def _copy(path: Path, data: bytes) -> Iterator[Path]:
         copy.unlink(missing_ok=True)
 
 
-def _repaired(path: Path) -> _Board:
+def _repaired(path: Path) -> Board:
     """The board, after a row that was cut off was moved out of it into a backup."""
-    board = _parse(path, path.read_bytes() if path.exists() else b"")
+    board = parse(path, path.read_bytes() if path.exists() else b"")
     if board.torn:
+        for _ in board.rows():  # raises where more is wrong than the end
+            pass
         backup = path.with_name(path.name + ".bak")
         with _copy(path, board.data + board.torn) as copy:
             copy.replace(backup)
@@ -191,88 +215,12 @@ def _repaired(path: Path) -> _Board:
     return board
 
 
-def _parse(path: Path, data: bytes) -> _Board:
-    """What a file holds, refused with the line at fault where that is not a leaderboard of this schema."""
-    end = data.rfind(b"\n") + 1 or len(data)
-    lines = list(_records(path, data[:end]))
-    if not lines:
-        return _Board(list(COLUMNS), [], (",".join(COLUMNS) + "\n").encode(), b"")
-    (_, header), *rows = lines
-    last = _last_row(path, header, data[:end], data[end:])
-    rows += last
-    _refuse_newer(path, header, rows)
-    _refuse_foreign(path, header)
-    for line, cells in rows:
-        if len(cells) != len(header):
-            raise InputError(f"{path}, line {line}: {len(cells)} cells, where the header has {len(header)}")
-    torn = b"" if last else data[end:]
-    whole = data[: len(data) - len(torn)]
-    return _Board(header, rows, whole if whole.endswith(b"\n") else whole + b"\n", torn)
-
-
-def _records(path: Path, data: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not blank, and the line on which it begins."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}, line {line}: not UTF-8 text. A leaderboard is a CSV file in UTF-8") from error
-    if "\0" in text:
-        raise InputError(f"{path}, line {text[: text.index(chr(0))].count(chr(10)) + 1}: a zero byte; not a text file")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    line = 1
-    try:
-        for cells in reader:
-            if cells:
-                yield line, cells
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise InputError(f"{path}, line {line}: not a row of a CSV file: {error}") from error
-
-
-def _last_row(path: Path, header: list[str], before: bytes, tail: bytes) -> list[tuple[int, list[str]]]:
-    """The row in a last line that has no line end: editors leave such lines, and so do crashes.
-
-    The row is taken for whole if no cell is missing and the last one is text, which may lose its end without harm.
-    """
-    with contextlib.suppress(InputError):
-        for _, cells in _records(path, tail):
-            if len(cells) == len(header) and header[-1] in COLUMNS and COLUMNS[header[-1]].dtype == "string":
-                return [(before.count(b"\n") + 1, cells)]
-    return []
-
-
-def _refuse_newer(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
-    if "schema_version" not in header:
-        return
-    index = header.index("schema_version")
-    for line, cells in rows:
-        version = _value(path, line, "schema_version", cells[index]) if index < len(cells) else None
-        if version is not None and version > SCHEMA_VERSION:
-            raise InputError(
-                f"{path}, line {line}: schema version {version}, newer than {SCHEMA_VERSION}, the newest that is known "
-                "here; update the suite"
-            )
-
-
-def _refuse_foreign(path: Path, header: list[str]) -> None:
-    missing = [name for name in COLUMNS if name not in header]
-    unknown = [name for name in header if name not in COLUMNS]
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if missing:
-        raise InputError(
-            f"{path}, line 1: the header is not that of a leaderboard. Columns missing: {', '.join(missing)}; "
-            f"unknown: {', '.join(unknown) or 'none'}. Name another file"
-        )
-    if twice:
-        raise InputError(f"{path}, line 1: columns that appear twice: {', '.join(twice)}")
-
-
-def _value(path: Path, line: int, column: str, cell: str) -> Any:
-    try:
-        return from_cell(column, cell)
-    except ValueError as error:
-        raise InputError(f"{path}, line {line}: {error}") from error
+def _migrated(path: Path, board: Board) -> bytes:
+    """The board's data under the newest schema; the file as it was is kept beside it, where that is another."""
+    if board.full_header != board.header:
+        with _copy(path, board.data) as copy:
+            copy.replace(path.with_name(f"{path.name}.v{board.version}.bak"))
+    return board.migrated()
 
 
 def _cells(row: Mapping[str, Any]) -> dict[str, str]:
@@ -282,12 +230,17 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
     return {name: to_cell(name, row[name]) for name in COLUMNS}
 
 
-def _not_yet_there(board: _Board, lines: list[dict[str, str]]) -> list[dict[str, str]]:
+def _not_yet_there(board: Board, lines: list[dict[str, str]]) -> list[dict[str, str]]:
     """The lines whose run, metric and status the board does not hold; none of them twice."""
     key = ("run_id", "metric", "status")
-    indices = [board.header.index(name) for name in key]
+    run, *others = (board.header.index(name) for name in key)
     value = board.header.index("value")
-    known = {tuple(cells[i] for i in indices): cells[value] for _, cells in board.rows}
+    asked = {line["run_id"] for line in lines}
+    known = {
+        (cells[run], *(cells[place] for place in others)): cells[value]
+        for _, cells in board.rows()
+        if cells[run] in asked
+    }
     fresh = []
     for line in lines:
         identity = tuple(line[name] for name in key)

@@ -47,14 +47,14 @@ def test_a_row_for_each_score_with_the_primary_one_first():
     assert [row["primary"] for row in rows] == [True, False, False, False]
     assert [row["higher_is_better"] for row in rows] == [True, True, False, True]
     assert all(list(row) == list(COLUMNS) for row in rows)
-    assert all(
-        (row["epochs"], row["device"], row["params"], row["schema_version"]) == (3, "CPU", None, 1) for row in rows
-    )
+    assert {row["schema_version"] for row in rows} == {leaderboard.SCHEMA_VERSION}
+    assert {(row["epochs"], row["device"], row["params"]) for row in rows} == {(3, "CPU", None)}
 
 
 def test_every_column_but_those_of_the_score_is_a_field_of_the_result():
     fields = {field.name for field in dataclasses.fields(Result)}
-    assert set(COLUMNS) - fields == {"schema_version", "value", "primary", "higher_is_better"}
+    told = {name for name, column in COLUMNS.items() if column.since == 1}
+    assert told - fields == {"schema_version", "value", "primary", "higher_is_better"}
     assert fields - set(COLUMNS) == {"scores", "lower_is_better"}
 
 
@@ -76,6 +76,8 @@ def test_a_run_that_did_not_end_well_has_one_row_without_value(status):
         ({"f1": 0.8, "precision": 0.5, "recall": 0.7}, "metric 'f1'.*between precision and recall"),
         ({"f1": 0.4, "precision": 0.5, "recall": 0.7}, "metric 'f1'.*between precision and recall"),
         ({"f1": 0.5, "macro_f1": 0.8, "macro_precision": 0.5, "macro_recall": 0.7}, "metric 'macro_f1'.*between"),
+        ({"f1": 0.5, "loss": 2.0, "perplexity": 7.0}, r"metric 'perplexity'.*exp\(loss\) = 7\.389.*7\.0"),
+        ({"f1": 0.5, "word_loss": 2.0, "word_perplexity": 7.0}, "metric 'word_perplexity'"),
         ({"precision": 0.5}, "run 'r1'.*'f1'.*Received: precision"),
         ({}, "run 'r1'.*'f1'.*no scores"),
     ],
@@ -92,10 +94,27 @@ def test_scores_that_cannot_be_are_refused(scores, message):
         {"f1": 0.0, "precision": 0.0, "recall": 0.0},
         {"f1": 1.0, "macro_f1": 0.0, "macro_precision": 0.5, "macro_recall": 0.5},  # (1, 0) and (0, 1) on two classes
         {"f1": 0.5, "accuracy_gap": -0.2, "perplexity": 60.0},
+        {"f1": 0.5, "loss": 2.0, "perplexity": 7.389},
+        {"f1": 0.5, "loss": 800.0, "perplexity": 1e304},
+        {"f1": 0.5, "accuracy": 0.7512},  # of tokens, among 100 sentences
     ],
 )
 def test_scores_that_can_be_are_kept(scores):
     assert {row["metric"]: row["value"] for row in leaderboard.rows(result(scores=scores))} == scores
+
+
+def test_an_accuracy_is_a_whole_number_of_right_answers():
+    assert leaderboard.rows(result(metric="accuracy", scores={"accuracy": 0.75}))
+    assert leaderboard.rows(result(metric="accuracy", scores={"accuracy": 0.6667}, n_examples=3))  # rounded
+    with pytest.raises(ValueError, match=r"'accuracy'.*whole number of right answers among 100.*75\.500 of them"):
+        leaderboard.rows(result(metric="accuracy", scores={"accuracy": 0.755}))
+    parts = {"accuracy": 0.755, "accuracy/1": 0.76, "accuracy/2": 0.75}
+    assert len(leaderboard.rows(result(metric="accuracy", scores=parts))) == 3
+
+
+def test_what_a_result_does_not_say_is_empty():
+    (first, *_) = leaderboard.rows(result())
+    assert (first["libraries"], first["certificate"], first["trials"]) == ("", "", None)
 
 
 @given(st.floats(allow_nan=False))

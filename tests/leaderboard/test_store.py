@@ -16,6 +16,8 @@ from suite.task import Result
 
 ROOT = Path(leaderboard.__file__).parents[1]
 HEADER = ",".join(leaderboard.COLUMNS)
+N = len(leaderboard.COLUMNS)
+OLD_COLUMNS = [name for name, column in leaderboard.COLUMNS.items() if column.since == 1]
 
 
 def rows(run_id="r1", **changes):
@@ -173,6 +175,42 @@ def test_a_file_that_pandas_or_a_spreadsheet_saved_is_read_alike(board):
     pd.testing.assert_frame_equal(leaderboard.read_csv(board), ours)
 
 
+def test_a_board_of_the_first_schema_is_read_and_gets_the_new_columns_when_it_is_appended_to(board):
+    table = pd.read_csv(board, dtype=str, keep_default_na=False)[OLD_COLUMNS]
+    table["schema_version"] = "1"
+    table.insert(3, "who", 'ann, "b"')
+    table.to_csv(board, index=False)
+    old = board.read_bytes()
+    read = leaderboard.read_csv(board)
+    assert {name: str(read[name].dtype) for name in leaderboard.COLUMNS} == {
+        name: column.dtype for name, column in leaderboard.COLUMNS.items()
+    }
+    assert (list(read["who"]), list(read["certificate"])) == (['ann, "b"'] * 2, ["", ""])
+    assert read["trials"].isna().all()
+    leaderboard.check(board)
+    assert board.read_bytes() == old  # looking changes nothing
+
+    leaderboard.append(board, rows("r2"))
+    header = board.read_text(encoding="utf-8").splitlines()[0].split(",")
+    assert header.index("who") == 3
+    assert [name for name in header if name != "who"] == list(leaderboard.COLUMNS)
+    pd.testing.assert_frame_equal(leaderboard.read_csv(board)[:2], read)
+    assert list(leaderboard.read_csv(board)["schema_version"]) == [1, 1, 2, 2]
+    assert board.with_name("board.csv.v1.bak").read_bytes() == old
+    before = board.read_bytes()
+    leaderboard.append(board, rows("r3"))
+    assert board.read_bytes().startswith(before)
+
+
+def test_an_old_board_with_a_byte_order_mark_and_foreign_line_ends_keeps_its_values(board):
+    table = pd.read_csv(board, dtype=str, keep_default_na=False)[OLD_COLUMNS]
+    board.write_bytes(b"\xef\xbb\xbf" + table.to_csv(index=False, lineterminator="\r\n").encode())
+    read = leaderboard.read_csv(board)
+    leaderboard.append(board, rows("r2"))
+    assert board.read_bytes().startswith(b"\xef\xbb\xbfschema_version,")
+    pd.testing.assert_frame_equal(leaderboard.read_csv(board)[:2], read)
+
+
 def test_a_link_stays_a_link_and_the_mode_stays(board, tmp_path):
     board.chmod(0o640)
     link = tmp_path / "link.csv"
@@ -190,14 +228,14 @@ def test_a_link_stays_a_link_and_the_mode_stays(board, tmp_path):
         (HEADER.replace("seed,", "").encode() + b"\n", "line 1: .*Columns missing: seed; unknown: none"),
         (HEADER[:50].encode(), "line 1: .*Columns missing"),
         (f"{HEADER},seed\n".encode(), "line 1: columns that appear twice: seed"),
-        (f"{HEADER}\n2{',' * 28}\n".encode(), "line 2: schema version 2, newer than 1.*update the suite"),
-        (f"{HEADER}\n2{',' * 28}".encode(), "line 2: schema version 2, newer than 1.*update the suite"),
-        (b"schema_version,who\n1,x\n2,y\n", "line 3: schema version 2, newer than 1.*update the suite"),
-        (f"{HEADER}\none{',' * 28}\n".encode(), "line 2: column 'schema_version' holds Int64. Received: 'one'"),
-        (f"{HEADER}\n\n1,r1\n1{',' * 28}\n".encode(), "line 3: 2 cells, where the header has 29"),
+        (f"{HEADER}\n3{',' * (N - 1)}\n".encode(), "line 2: schema version 3, newer than 2.*update the suite"),
+        (f"{HEADER}\n3{',' * (N - 1)}".encode(), "line 2: schema version 3, newer than 2.*update the suite"),
+        (b"schema_version,who\n1,x\n3,y\n", "line 3: schema version 3, newer than 2.*update the suite"),
+        (f"{HEADER}\none{',' * (N - 1)}\n".encode(), "line 2: column 'schema_version' holds Int64. Received: 'one'"),
+        (f"{HEADER}\n\n1,r1\n1{',' * (N - 1)}\n".encode(), f"line 3: 2 cells, where the header has {N}"),
         (f"{HEADER.removeprefix('schema_version,')},schema_version\nr1\n".encode(), "line 2: 1 cells, where"),
-        (f'{HEADER}\n1,"r1{"," * 28}\n1,r2{"," * 27}\n'.encode(), "line 2: not a row of a CSV file"),
-        (f"{HEADER}\n1,caf\xe9{',' * 27}\n".encode("latin-1"), "line 2: not UTF-8"),
+        (f'{HEADER}\n1,"r1{"," * (N - 1)}\n1,r2{"," * (N - 2)}\n'.encode(), "line 2: not a row of a CSV file"),
+        (f"{HEADER}\n1,caf\xe9{',' * (N - 2)}\n".encode("latin-1"), "line 2: not UTF-8"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "line 1: not UTF-8"),
         (f"{HEADER}\n\0\0\0\n".encode(), "line 2: a zero byte"),
         (HEADER.encode("utf-16"), "line 1: not UTF-8"),
