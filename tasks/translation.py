@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
@@ -211,11 +211,12 @@ def write(model: keras.Model, examples: Sequence[Example], spec: Spec, writing: 
             )
     sources = [source for source in encoded.inputs["source"] for _ in range(rows)]
     found = _translated(model, sources, spec, strategy, max_tokens=writing.max_tokens, seed=writing.seed)
-    answers = [_answer(hypothesis, pieces, writing.stop) for row in found for hypothesis in row]
-    counts = [sum(map(len, found[i : i + rows])) for i in range(0, len(found), rows)]
-    ends = np.cumsum(counts)
-    each = [answers[end - count : end] for count, end in zip(counts, ends, strict=True)]
-    return [sorted(row, key=lambda answer: -answer["score"])[: writing.n_best] for row in each]
+    answers = []
+    for first in range(0, len(found), rows):
+        hypotheses = [each for row in found[first : first + rows] for each in row]
+        best = sorted(hypotheses, key=lambda each: -each.score)[: writing.n_best]
+        answers.append([_answer(hypothesis, pieces, writing.stop) for hypothesis in best])
+    return answers
 
 
 def _strategy(spec: Spec, writing: Writing) -> tuple[Strategy, int]:
@@ -248,7 +249,7 @@ def _strategy(spec: Spec, writing: Writing) -> tuple[Strategy, int]:
     return Beam(writing.beam, length_penalty=penalty, n_best=writing.n_best, **coverage), 1
 
 
-def _answer(hypothesis: Hypothesis, pieces: bpe.Pieces, stop: Sequence[str]) -> dict[str, Any]:
+def _answer(hypothesis: Hypothesis, pieces: bpe.Pieces, stop: Sequence[str]) -> Answer:
     """A translation as an answer; what comes after a text that stops it is cut off."""
     text, why = pieces.decode(hypothesis.tokens).strip(), hypothesis.why
     places = [place for place in (text.find(each) for each in stop if each) if place >= 0]
