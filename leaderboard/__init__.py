@@ -26,7 +26,8 @@ Example:
 >>> folder.cleanup()
 """
 
+from leaderboard.hygiene import times_scored
 from leaderboard.schema import COLUMNS, SCHEMA_VERSION, rows
 from leaderboard.store import append, check, read_csv
 
-__all__ = ["COLUMNS", "SCHEMA_VERSION", "append", "check", "read_csv", "rows"]
+__all__ = ["COLUMNS", "SCHEMA_VERSION", "append", "check", "read_csv", "rows", "times_scored"]

@@ -79,6 +79,7 @@ class RunConfig(Table):
     seed: int = Field(0, ge=0)
     precision: Precision = "auto"
     device: Device = "auto"
+    trials: int | None = Field(None, ge=1, description="settings of this model that were tried on validation")
     data: DataConfig = DataConfig()
     features: SerializeAsAny[BaseModel]
     architecture: SerializeAsAny[BaseModel]
@@ -86,7 +87,8 @@ class RunConfig(Table):
 
     def hash(self) -> str:
         """Twelve hexadecimal digits of what decides the score; seed, device and files' folders are left out."""
-        values = self.model_dump(mode="json", exclude={"seed", "device"}) | {"model": find.module_name(self.model)}
+        left_out = {"seed", "device", "trials"}
+        values = self.model_dump(mode="json", exclude=left_out) | {"model": find.module_name(self.model)}
         text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -236,7 +238,7 @@ def _resolve(wanted: Wanted, model: str, used: set[str]) -> RunConfig:
             name, _, own = rest.partition(".")
             if name == short and own:
                 used.add(key)
-                specific[own if own.startswith(OVERRIDES) else f"architecture.{own}"] = value
+                specific[own if own.startswith(OVERRIDES) or own == "trials" else f"architecture.{own}"] = value
             elif name in architecture_type.model_fields:
                 used.add(key)
                 specific[f"architecture.{rest}"] = value

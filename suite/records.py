@@ -13,6 +13,7 @@ A run's directory holds, in the order in which they are written:
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import datetime
@@ -170,6 +171,8 @@ def result(config: RunConfig, task: Task, prepared: Prepared, directory: Directo
         backend=f"{backend.name} {backend.version}" if backend else _scikit_learn(),
         device=backend.device if backend else cpu_name(),
         precision=backend.precision if backend else "float64",
+        libraries=", ".join(f"{name} {version}" for name, version in _versions().items()),
+        trials=config.trials,
         git_commit=git_commit(),
     )
 
@@ -193,20 +196,23 @@ def ceiling(config: RunConfig, task: Task, prepared: Prepared, evaluation: Evalu
 
 def environment() -> dict[str, Any]:
     """Versions and hardware, as a run's directory keeps them."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return {
         "suite": __version__,
         "git_commit": git_commit(),
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": cpu_name(),
-        "packages": versions,
+        "packages": _versions(),
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    versions = {}
+    for package in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions
 
 
 @cache

@@ -93,6 +93,9 @@ class Fitted:
     epochs: int | None = None
     compile_seconds: float | None = None
     examples_per_second: float | None = None
+    tokens_per_second: float | None = None
+    certificate: str = ""
+    selected_on: str = ""
     note: str = ""
     diverged: str = ""
 
@@ -167,6 +170,9 @@ def run(
         train_seconds=fitted.train_seconds,
         compile_seconds=fitted.compile_seconds,
         examples_per_second=fitted.examples_per_second,
+        tokens_per_second=fitted.tokens_per_second,
+        certificate=fitted.certificate,
+        selected_on=fitted.selected_on,
         peak_memory_mb=records.peak_memory_mb(),
         note=fitted.note,
     )
@@ -225,12 +231,14 @@ def _train_network(config: RunConfig, prepared: Prepared, directory: Directory, 
     import keras
 
     from suite import training
+    from suite.certificate import certify
 
     task, spec = prepared.task, prepared.spec
     keras.backend.clear_session()
     gc.collect()
     keras.utils.set_random_seed(config.seed)
     model = build(config, prepared)
+    certificate = certify(model, prepared.validation, spec, causal=task.causal)
 
     def batches(encoded: Encoded, seed: int | None = None) -> Batches:
         return Batches(
@@ -280,6 +288,11 @@ def _train_network(config: RunConfig, prepared: Prepared, directory: Directory, 
         train_seconds=progress.train_seconds,
         compile_seconds=progress.compile_seconds,
         examples_per_second=progress.examples / progress.step_seconds if progress.step_seconds else None,
+        tokens_per_second=progress.tokens / progress.step_seconds
+        if progress.tokens and progress.step_seconds
+        else None,
+        certificate=", ".join(certificate),
+        selected_on="validation",
         note="; ".join(filter(None, [f"best epoch {progress.best_epoch}{best}", progress.stopped, chosen])),
         diverged=progress.diverged,
     )

@@ -184,6 +184,9 @@ def _run_models(
             for result in runner.run_all(
                 configs, prepared, directories=directory, backend=backend, reporter=reporter, on_error=on_error
             ):
+                if result.status == "ok":
+                    before_this = leaderboard.times_scored(asked.leaderboard, result)
+                    result = dataclasses.replace(result, test_scored=1 + before_this)
                 done.rows += leaderboard.append(asked.leaderboard, leaderboard.rows(result))
                 results.append(result)
     finally:

@@ -261,6 +261,7 @@ class Task:
         infer: model, batches of a split, Spec -> for each encoded example what `decode` reads.
         watch: model, batches of the validation split, its examples, Spec -> scores for the history of the training,
             `selects` among them; `None`: those of `evaluate`.
+        causal: the name of the input of which the model's outputs may read only what came before, if there is one.
         selects: the score on validation that chooses the best epoch, where it is not `metric`.
         groups: examples in their order -> for each what it shares with others, such as its text, where a cut between
             those would let training see what is scored; `None`: each stands alone.
@@ -299,6 +300,7 @@ class Task:
     infer: Callable[[keras.Model, Batches, Spec], Sequence[Any]] = forward
     watch: Callable[[keras.Model, Batches, Sequence[Example], Spec], Mapping[str, float]] | None = None
     selects: str = ""
+    causal: str = ""
     calibrate: Callable[[Sequence[np.ndarray], Encoded, Sequence[Example], Spec], tuple[Spec, str]] = as_it_is
     write: Callable[[keras.Model, Sequence[Example], Spec, Writing], list[list[Answer]]] | None = None
     stream: Callable[[keras.Model, Example, Spec, Writing], Iterator[str]] | None = None
@@ -320,7 +322,8 @@ class Task:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Result:
-    """What happened in one run: one model, one seed, one dataset. It becomes rows of the leaderboard.
+    """What happened in one run: one model, one seed, one dataset. It becomes rows of the leaderboard, whose schema
+    says what each field means.
 
     Sizes are counts, times are seconds, memory is MiB (2**20 bytes); `None` where a figure does not apply.
     """
@@ -346,9 +349,15 @@ class Result:
     compile_seconds: float | None = None
     examples_per_second: float | None = None
     peak_memory_mb: float | None = None
+    tokens_per_second: float | None = None
     backend: str = ""
     device: str = ""
     precision: str = ""
+    libraries: str = ""
     git_commit: str = ""
+    certificate: str = ""
+    selected_on: str = ""
+    trials: int | None = None
+    test_scored: int | None = None
     status: Status = "ok"
     note: str = ""

@@ -37,7 +37,7 @@ class Progress:
         epoch: epochs finished.
         epoch_steps, epoch_loss, epoch_seconds: steps taken of the epoch under way, their mean loss, their time.
         best_epoch, best_score: the epoch (from 1) whose validation score was best, and the score.
-        steps, examples: training steps taken and examples seen.
+        steps, examples, tokens: training steps taken, examples seen, their places without padding.
         train_seconds: wall-clock time of training and validation, compilation left out.
         compile_seconds: what the first step of each shape took beyond a usual step of that shape.
         step_seconds: wall-clock time of the training steps alone, compilation left out.
@@ -54,6 +54,7 @@ class Progress:
     best_score: float | None = None
     steps: int = 0
     examples: int = 0
+    tokens: int = 0
     train_seconds: float = 0.0
     compile_seconds: float = 0.0
     step_seconds: float = 0.0
@@ -273,7 +274,9 @@ class _Clock:
         progress.train_seconds += seconds - compiling
         progress.step_seconds += sum(map(sum, steps.seconds.values())) - compiling
         progress.steps += done
-        progress.examples += sum(map(len, steps.batches.plan.batches[steps.at - done : steps.at]))
+        seen = steps.batches.plan.batches[steps.at - done : steps.at]
+        progress.examples += sum(map(len, seen))
+        progress.tokens += sum(int(steps.batches.lengths[batch].sum()) for batch in seen)
         progress.epoch_steps, progress.epoch_loss = steps.at, steps.loss
         progress.epoch_seconds += seconds
         steps.seconds = {}

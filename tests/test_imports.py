@@ -44,6 +44,7 @@ HEAVY = {
     "suite/losses.py",
     "suite/training.py",
     "suite/checkpoint.py",
+    "suite/certificate.py",
 }
 
 
