@@ -40,7 +40,7 @@ def tasks() -> list[str]:
 
 def config_file(task_name: str) -> Path:
     """The configuration that belongs to a task: `configs/<name>.toml`, or the TOML file beside a task's own file."""
-    if _is_path(task_name):
+    if is_path(task_name):
         candidates = [Path(task_name).with_suffix(".toml")]
     else:
         candidates = [folder / f"{task_name}.toml" for folder in CONFIGS]
@@ -93,7 +93,7 @@ def dataset(name: str, *, schema: str) -> ModuleType:
         schema: what the task maps to what.
     """
     name, variant = base_name(name), name[len(base_name(name)) + 1 :]
-    module = _load(name, DATASETS, "dataset", [] if _is_path(name) else datasets(schema))
+    module = _load(name, DATASETS, "dataset", [] if is_path(name) else datasets(schema))
     if getattr(module, "SCHEMA", None) != schema:
         raise InputError(
             f"dataset {name!r} maps {getattr(module, 'SCHEMA', 'nothing known')}, the task needs {schema}: "
@@ -119,7 +119,7 @@ def base_name(dataset: str) -> str:
     >>> base_name("babi:1,2"), base_name("./my_data.py:small"), base_name("news")
     ('babi', './my_data.py', 'news')
     """
-    if _is_path(dataset):
+    if is_path(dataset):
         place = dataset.rfind(".py:")
         return dataset[: place + 3] if place >= 0 else dataset
     return dataset.partition(":")[0]
@@ -133,19 +133,20 @@ def datasets(schema: str) -> list[str]:
 def module_name(name: str) -> str:
     """The short name of something found by name or by path: `./ideas/my_model.py` is `my_model`; a variant stays."""
     base = base_name(name)
-    return Path(base).stem + name[len(base) :] if _is_path(name) else name
+    return Path(base).stem + name[len(base) :] if is_path(name) else name
 
 
 def _names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
 
 
-def _is_path(name: str) -> bool:
+def is_path(name: str) -> bool:
+    """Whether it is a file's path and no name of ours."""
     return name.endswith(".py") or ".py:" in name or "/" in name or "\\" in name
 
 
 def _load(name: str, folder: Path, kind: str, known: Iterable[str] | None = None) -> ModuleType:
-    if _is_path(name):
+    if is_path(name):
         path = Path(name)
         if not path.is_file():
             raise InputError(f"no {kind} at {name}: no such file")

@@ -82,6 +82,7 @@ class Directory:
             "task_origin": str(Path(prepared.origin).resolve()) if Path(prepared.origin).is_file() else prepared.origin,
             "command": sys.argv[1:],
             "config": config.model_dump(mode="json"),
+            "source": None if prepared.source is None else dataclasses.asdict(prepared.source),
             "labels": sorted({label for one in light(prepared.splits.train) for label in prepared.task.labels(one)}),
         }
         write_atomically(directory.path / "run.json", json.dumps(asked, indent=2, ensure_ascii=False))

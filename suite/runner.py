@@ -30,6 +30,17 @@ from suite.records import Directory
 from suite.task import Architecture, Encoded, Prediction, Result, Spec, Splits, Task, as_it_is
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where data was read from, so that it can be read again; see `prepare`."""
+
+    dataset: str
+    data_dir: str | None = None
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    named: bool = False
+    skip_bad: bool = False
+
+
 @dataclasses.dataclass(frozen=True)
 class Prepared:
     """A task and its data, encoded once for all models that read the same features, and all seeds.
@@ -39,18 +50,20 @@ class Prepared:
         splits: its data.
         config: of the models; they share `[features]` and `[data]`.
         origin: the task's name or file, as the command line has it.
+        source: of the data, where it is known.
     """
 
     task: Task
     splits: Splits
     config: RunConfig
     origin: str
+    source: Source | None = None
 
     def encoded_for(self, config: RunConfig) -> Prepared:
         """The same data, encoded as this configuration wants it."""
         if (config.features, config.data) == (self.config.features, self.config.data):
             return self
-        return Prepared(self.task, self.splits, config, self.origin)
+        return Prepared(self.task, self.splits, config, self.origin, self.source)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -140,7 +153,19 @@ def prepare(
         labels=task.labels,
         groups=task.groups,
     )
-    return Prepared(task, made, config, wanted.task_name)
+    source = Source(
+        dataset=_absolute(wanted.dataset) if find.is_path(wanted.dataset) else wanted.dataset,
+        data_dir=None if data_dir is None else _absolute(data_dir),
+        files={split: _absolute(path) for split, path in own.items()},
+        named=named,
+        skip_bad=skip_bad,
+    )
+    return Prepared(task, made, config, wanted.task_name, source)
+
+
+def _absolute(path: Path | str) -> str:
+    """Paths, also several that belong together, as they are understood from any folder."""
+    return ",".join(str(Path(part).absolute()) for part in str(path).split(","))
 
 
 def run(
