@@ -15,6 +15,7 @@ from suite.commands.evaluate import evaluate
 from suite.commands.inspect import check, list_
 from suite.commands.predict import predict
 from suite.commands.run import run
+from suite.commands.verify import verify
 
 app = typer.Typer(
     help="Train Transformers beside RNN, CNN and classic baselines on one task, and keep a leaderboard.",
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, predict, evaluate):
+for command in (run, predict, evaluate, verify):
     app.command()(command)
 app.command("list")(list_)
 app.command()(check)

@@ -181,6 +181,7 @@ def run(
         reporter: where progress is shown.
     """
     task = prepared.task
+    backend = None if config.model in task.baselines else backend
     reporter.start(f"{find.module_name(config.model)} seed {config.seed}", task.selected_by)
     records.reset_peak_memory()
     if config.model in task.baselines:

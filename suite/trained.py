@@ -81,14 +81,14 @@ def load(path: Path, *, device: str = "auto") -> Trained:
     Raises:
         InputError: it is no directory of a finished run, or what it holds is damaged.
     """
-    asked, result, directory = _read(path)
+    asked, result, directory = read_run(path)
     task = find.task(asked["task_origin"])
     if task.version != asked["task_version"]:
         raise InputError(
             f"{path}: made for version {asked['task_version']} of task {task.name}, which is now at {task.version}: "
             f"train it again"
         )
-    config = _config(asked["config"], task, path)
+    config = saved_config(asked["config"], task, path)
     if config.model in task.baselines:
         backend = None
         predict: Any = _load_baseline(path)
@@ -162,7 +162,12 @@ def test_data(
     return dataclasses.replace(splits, notes=(*splits.notes, *unknown))
 
 
-def _read(path: Path) -> tuple[dict[str, Any], Result, Directory]:
+def read_run(path: Path) -> tuple[dict[str, Any], Result, Directory]:
+    """What a finished run's directory says: what was asked for, and what came out.
+
+    Raises:
+        InputError: it is no directory of a finished run, or what it holds is damaged.
+    """
     directory = Directory(path)
     if not (path / "run.json").is_file():
         what = "no such folder" if not path.exists() else "not a run's directory: it has no run.json"
@@ -180,7 +185,8 @@ def _read(path: Path) -> tuple[dict[str, Any], Result, Directory]:
     return asked, result, directory
 
 
-def _config(values: dict[str, Any], task: Task, path: Path) -> RunConfig:
+def saved_config(values: dict[str, Any], task: Task, path: Path) -> RunConfig:
+    """A run's configuration, from its `run.json`."""
     model = values["model"]
     kinds: dict[str, type[BaseModel]] = {
         "features": task.settings,
