@@ -14,6 +14,7 @@ from suite import __version__
 from suite.commands.evaluate import evaluate
 from suite.commands.inspect import check, list_
 from suite.commands.predict import predict
+from suite.commands.report import report
 from suite.commands.run import run
 from suite.commands.verify import verify
 
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, predict, evaluate, verify):
+for command in (run, predict, evaluate, verify, report):
     app.command()(command)
 app.command("list")(list_)
 app.command()(check)

@@ -1,0 +1,280 @@
+"""What the plots of a board show: points, lines, axes and the same in words. Drawing them is another's work.
+
+A plot is made of the rows of one contest: one task, dataset and metric. Scores are means over seeds, with the lowest
+and the highest seed; what has no figure for an axis is left out and named. Times compare on the same hardware alone,
+so each device has a plot of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+MODELS = 24
+"""The most models of a plot; of more, the best are shown."""
+
+SAID = 12
+"""The most models whose figures are in the words of a plot."""
+
+CEILING = "ceiling"
+"""The model whose rows are the best possible answers."""
+
+LEVELS = (CEILING, "majority")
+"""What no model can beat and what each should: lines across a plot, and no points."""
+
+Row = Mapping[str, Any]
+"""A row of the board, `None` for what it lacks."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A point, and how far up and down it reaches."""
+
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """The points of one model; `joined` by a line in their order."""
+
+    name: str
+    points: tuple[Point, ...]
+    joined: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plot:
+    """One plot.
+
+    Args:
+        name: its kind, for names of files.
+        title: one line.
+        x, y: what the axes measure.
+        series: what is drawn, one entry a model and, in learning curves, a run.
+        log: whether x grows by factors.
+        names: what stands at x = 0, 1, 2, ... instead of numbers.
+        front: the points that no other beats on both axes, from left to right.
+        levels: lines across, by name. Where they are far from all points they are said in words alone.
+        text: all that a reader who sees nothing should know.
+    """
+
+    name: str
+    title: str
+    x: str
+    y: str
+    series: tuple[Series, ...]
+    log: bool = False
+    names: tuple[str, ...] = ()
+    front: tuple[tuple[float, float], ...] = ()
+    levels: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    text: str = ""
+
+
+def of(rows: Sequence[Row], intervals: Mapping[str, tuple[float, float]], runs: Path | None) -> list[Plot]:
+    """All plots of one contest.
+
+    Args:
+        rows: rows of status ok of one task, dataset and metric, one for each run.
+        intervals: each model's interval of the mean, where it is known.
+        runs: the folder with the runs' directories, for learning curves.
+    """
+    levels = {model: found[0]["value"] for model in LEVELS if (found := [r for r in rows if r["model"] == model])}
+    models: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["model"] not in levels:
+            models.setdefault(str(row["model"]), []).append(row)
+    if not models:
+        return []
+    higher = bool(rows[0]["higher_is_better"])
+    means = {model: statistics.fmean(row["value"] for row in part) for model, part in models.items()}
+    best = sorted(means, key=lambda model: means[model], reverse=higher)[:MODELS]
+    models = {model: models[model] for model in best}
+    metric = str(rows[0]["metric"])
+    plots = [_cost(models, "params", metric, "parameters", "params", levels, higher)]
+    for device in sorted({str(row["device"] or "") for part in models.values() for row in part}):
+        same = {m: [row for row in part if str(row["device"] or "") == device] for m, part in models.items()}
+        label = f"seconds of training, on {device or 'unknown hardware'}"
+        name = f"seconds-{slug(device) or 'unknown'}"
+        plots.append(_cost({m: p for m, p in same.items() if p}, "train_seconds", metric, label, name, levels, higher))
+    plots.append(_spread(models, metric, intervals, levels))
+    if runs is not None:
+        plots.append(_curves(models, runs))
+    return [plot for plot in plots if plot.series]
+
+
+def front(points: Iterable[tuple[float, float]], *, higher_is_better: bool = True) -> list[tuple[float, float]]:
+    """The points that no other beats: none is as far left and as good, or further left or better.
+
+    Example:
+
+    >>> front([(1, 0.5), (2, 0.4), (3, 0.9), (3, 0.8), (9, 0.9)])
+    [(1, 0.5), (3, 0.9)]
+    """
+    sign = -1 if higher_is_better else 1
+    found: list[tuple[float, float]] = []
+    for x, y in sorted(set(points), key=lambda point: (point[0], sign * point[1])):
+        if not found or sign * y < sign * found[-1][1]:
+            found.append((x, y))
+    return found
+
+
+def _cost(
+    models: Mapping[str, Sequence[Row]],
+    column: str,
+    metric: str,
+    label: str,
+    name: str,
+    levels: Mapping[str, float],
+    higher_is_better: bool,
+) -> Plot:
+    """Score against a cost; left and up is better, or left and down."""
+    series, missing = [], []
+    for model, rows in models.items():
+        costs, values = [row[column] for row in rows], [row["value"] for row in rows]
+        cost = statistics.fmean(costs) if all(cost is not None for cost in costs) else 0.0
+        if cost > 0 and math.isfinite(cost):
+            series.append(Series(model, (Point(cost, statistics.fmean(values), min(values), max(values)),)))
+        else:
+            missing.append(model)
+    best = front([(s.points[0].x, s.points[0].y) for s in series], higher_is_better=higher_is_better)
+    on_front = [s.name for s in series if (s.points[0].x, s.points[0].y) in best]
+    said = [f"{s.name}: {number(s.points[0].y)} at {number(s.points[0].x)}" for s in series]
+    text = f"{_listed(said, '; ')}. None is both better and cheaper than {_listed(on_front)}."
+    if missing:
+        text += f" Without a figure: {_listed(missing)}."
+    return Plot(
+        name=name,
+        title=f"{metric} against {label}",
+        x=label,
+        y=metric,
+        series=tuple(series),
+        log=True,
+        front=tuple(best),
+        levels=levels,
+        text=f"{text}{_levels(levels)}",
+    )
+
+
+def _spread(
+    models: Mapping[str, Sequence[Row]],
+    metric: str,
+    intervals: Mapping[str, tuple[float, float]],
+    levels: Mapping[str, float],
+) -> Plot:
+    """Every seed's score, and the mean with its interval."""
+    series, said = [], []
+    for place, (model, rows) in enumerate(models.items()):
+        values = [row["value"] for row in rows]
+        low, high = intervals.get(model, (None, None))
+        seeds = [Point(place - 0.18, value) for value in values]
+        series.append(Series(model, (Point(place + 0.12, statistics.fmean(values), low, high), *seeds)))
+        between = f", interval {number(low)} to {number(high)}" if low is not None and high is not None else ""
+        count = "one seed" if len(values) == 1 else f"{len(values)} seeds"
+        said.append(f"{model}: {count} from {number(min(values))} to {number(max(values))}{between}")
+    return Plot(
+        name="seeds",
+        title=f"{metric} of each seed, and the mean with its interval",
+        x="",
+        y=metric,
+        series=tuple(series),
+        names=tuple(models),
+        levels=levels,
+        text=f"{_listed(said, '; ')}.{_levels(levels)}",
+    )
+
+
+def _curves(models: Mapping[str, Sequence[Row]], runs: Path) -> Plot:
+    """The score on validation after each epoch, a line for each run whose history is there."""
+    series, said = [], []
+    for model, rows in models.items():
+        for row in rows:
+            directory = run_directory(runs, str(row["run_id"]))
+            points = _history(directory / "history.csv") if directory else []
+            if points:
+                series.append(Series(model, tuple(points), joined=True))
+                first, last = number(points[0].y), number(points[-1].y)
+                said.append(f"{model}, seed {row['seed']}: {first} to {last} after {points[-1].x:g} epochs")
+    return Plot(
+        name="curves",
+        title="score on validation, epoch by epoch",
+        x="epoch",
+        y="score on validation",
+        series=tuple(series),
+        text=f"{_listed(said, '; ', 'runs')}.",
+    )
+
+
+def run_directory(runs: Path, run_id: str) -> Path | None:
+    """The run's directory, if there is one; an id that is no plain name has none."""
+    if not run_id or run_id in (".", "..") or re.search(r"[/\\\0]", run_id):
+        return None
+    try:
+        return directory if (directory := runs / run_id).is_dir() else None
+    except OSError:  # a name that the file system cannot hold
+        return None
+
+
+def _history(path: Path) -> list[Point]:
+    points = []
+    try:
+        with path.open(encoding="utf8", newline="") as file:
+            for row in csv.DictReader(file):
+                x, y = float(row["epoch"]), float(row["score"])
+                if math.isfinite(x) and math.isfinite(y):
+                    points.append(Point(x, y))
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):  # not there, or not a run's history: no curve
+        return []
+    return points
+
+
+def levels_within(plot: Plot) -> dict[str, float]:
+    """The lines that are near enough to the points to be drawn: at most half the points' range away."""
+    ys = [y for series in plot.series for point in series.points for y in (point.y, point.low, point.high)]
+    known = [y for y in ys if y is not None]
+    low, high = min(known), max(known)
+    reach = (high - low) / 2
+    return {name: value for name, value in plot.levels.items() if low - reach <= value <= high + reach}
+
+
+def number(value: float) -> str:
+    """A figure as a person reads it: four digits, thousands parted.
+
+    Example:
+
+    >>> [number(value) for value in (0.98765, 1.0, 37.6543, 284057.0, 0.000345, 0.0)]
+    ['0.9877', '1.0000', '37.65', '284,057', '0.000345', '0']
+    """
+    size = abs(value)
+    if size >= 1000 or value == 0:
+        return f"{value:,.0f}"
+    return f"{value:.4f}" if 0.001 <= size < 10 else f"{value:.4g}"
+
+
+def slug(text: str) -> str:
+    """Text as a part of a file's name.
+
+    Example:
+
+    >>> slug("Intel(R) Xeon(R), 2 cores"), slug("../etc")
+    ('intel-r-xeon-r-2-cores', 'etc')
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60]
+
+
+def _levels(levels: Mapping[str, float]) -> str:
+    """The sentence on the lines across a plot."""
+    return f" {', '.join(f'{name.capitalize()}: {number(value)}' for name, value in levels.items())}." if levels else ""
+
+
+def _listed(names: Sequence[str], comma: str = ", ", what: str = "models") -> str:
+    more = f" and {len(names) - SAID} more {what}" if len(names) > SAID else ""
+    return comma.join(names[:SAID]) + more
