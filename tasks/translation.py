@@ -324,9 +324,9 @@ def _shapes(lengths: Sequence[int], *, together: bool) -> Iterator[tuple[int, li
 
 
 def _bucket(length: int) -> int:
-    """The next of 8, 16, 24, 32, 48, 64, 96 ..., for which there are programs of their own."""
+    """The next of 16, 32, 48, 64, 96, 128, 192 ..., for each of which a program is compiled."""
     if length <= 32:
-        return max(8, -(-length // 8) * 8)
+        return 16 if length <= 16 else 32
     power = 1 << (length - 1).bit_length()
     return power * 3 // 4 if length <= power * 3 // 4 else power
 
@@ -349,6 +349,7 @@ TASK = Task(
     infer=infer,
     watch=watch,
     selects="loss",
+    causal="target",
     decode=decode,
     evaluate=evaluate,
     show=show,
