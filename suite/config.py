@@ -48,6 +48,7 @@ class TrainConfig(Table):
     """`[train]`: how a neural model is trained."""
 
     epochs: int = Field(10, gt=0)
+    steps: int | None = Field(None, gt=0, description="training steps at most, wherever in an epoch they end")
     batch_size: int = Field(32, gt=0, description="examples in a batch; fewer where they are very long")
     optimizer: Literal["adamw", "muon"] = Field(
         "adamw", description="muon: Muon for matrices between embedding and output, AdamW for all else"

@@ -102,7 +102,7 @@ def fit(
         clock.start()
         train.start_epoch(progress.epoch)
         reporter.epoch(progress.epoch + 1, config.epochs, len(train))
-        steps = _Steps(train, clock, reporter, save)
+        steps = _Steps(train, clock, reporter, save, limit=config.steps or math.inf)
         model.fit(
             _Feed(train, first=progress.epoch_steps),
             initial_epoch=progress.epoch,
@@ -158,6 +158,8 @@ def _is_better(score: float, best: float | None, higher_is_better: bool) -> bool
 def _reason_to_stop(progress: Progress, config: TrainConfig, *, out_of_time: bool) -> str:
     if progress.epoch == config.epochs:
         return f"trained all {config.epochs} epochs"
+    if progress.steps == config.steps:
+        return f"trained all {config.steps:,} steps"
     if out_of_time:
         return f"stopped by max_minutes={config.max_minutes:g} in epoch {progress.epoch}"
     if progress.epoch - progress.best_epoch >= config.patience:
@@ -174,14 +176,14 @@ def compile_model(model: keras.Model, loss: keras.Loss, config: TrainConfig, ste
         config: the training table.
         steps: training steps in an epoch.
     """
-    optimizer = _optimizer(config, max(1, steps * config.epochs))
+    optimizer = _optimizer(config, min(max(1, steps * config.epochs), config.steps or math.inf))
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scale", "embeddings"])
     # On a CPU TensorFlow's own kernels are as fast as XLA's and need no compilation for each shape.
     jit = keras.backend.backend() == "jax" if config.jit == "auto" else config.jit
     model.compile(optimizer=optimizer, loss=loss, jit_compile=jit)
 
 
-def _optimizer(config: TrainConfig, steps: int) -> keras.optimizers.Optimizer:
+def _optimizer(config: TrainConfig, steps: float) -> keras.optimizers.Optimizer:
     """The optimizer with its schedule over so many steps."""
     warmup = round(config.warmup * steps)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -299,14 +301,16 @@ class _Steps(keras.callbacks.Callback):
         clock: where they are counted; its progress says how many are done already.
         reporter: where they are shown.
         save: writes a checkpoint of what the progress says.
+        limit: the most steps of all epochs together.
     """
 
-    def __init__(self, batches: Batches, clock: _Clock, reporter: Reporter, save: Callable[[], None]):
+    def __init__(self, batches: Batches, clock: _Clock, reporter: Reporter, save: Callable[[], None], *, limit: float):
         super().__init__()
         self.batches = batches
         self.clock = clock
         self.reporter = reporter
         self.save = save
+        self.limit = limit
         self.first = self.at = clock.progress.epoch_steps
         self.before = self.first * clock.progress.epoch_loss
         self.loss = 0.0
@@ -328,7 +332,8 @@ class _Steps(keras.callbacks.Callback):
         if not math.isfinite(loss):
             self.diverged = f"the loss is {loss} at step {self.at}"
         model = self.model
-        model.stop_training = bool(self.diverged) or self.clock.out_of_time()
+        done = self.clock.progress.steps + sum(map(len, self.seconds.values()))
+        model.stop_training = bool(self.diverged) or self.clock.out_of_time() or done >= self.limit
         if self.clock.since() > SAVE_EVERY and not model.stop_training and self.at < len(self.batches):
             self.clock.count(self)
             self.save()

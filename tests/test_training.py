@@ -120,6 +120,21 @@ def test_training_stops_when_the_time_is_over(tmp_path, computing, parts):
     assert "stopped by max_minutes" in result.note
 
 
+def test_training_ends_after_so_many_steps_with_its_schedule(tmp_path, computing, parts):
+    from suite import training
+
+    one, prepared = prepare(parts, "train.epochs=9", "train.steps=8", "train.final_learning_rate=0.0")
+    counted = StopAfter(99)
+    result = run(one, prepared, Directory.new(tmp_path, one, prepared), computing, counted)
+    assert "trained all 8 steps" in result.note
+    assert len(counted.steps) == 8
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    training.compile_model(model, keras.losses.MeanSquaredError(), one.train, steps=5)
+    for _ in range(8):
+        model.train_on_batch(np.ones((2, 1)), np.ones((2, 1)))
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.0, abs=1e-9)
+
+
 def test_the_best_epoch_by_validation_is_kept(tmp_path, computing, parts):
     one, prepared = prepare(parts, "train.epochs=6", "train.patience=2", "train.learning_rate=0.02", limit=150)
     directory = Directory.new(tmp_path, one, prepared)
