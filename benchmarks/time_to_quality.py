@@ -70,10 +70,14 @@ def run(
     order = np.random.default_rng(0)
     rows = []
     for repeat in range(1 if quick else repeats):
-        found = {}
+        found: dict[str, dict[str, float]] = {}
         for name in order.permutation([RECIPE, *(goal.overlay for goal in GOALS)]):
-            settings = {"backend": backend, "precision": precision, "threads": threads, "seed": repeat, "quick": quick}
-            found[str(name)] = recipe(path, **settings) if name == RECIPE else ours(str(name), **settings)
+            if name == RECIPE:
+                found[RECIPE] = recipe(path, threads=threads, seed=repeat, quick=quick)
+            else:
+                found[str(name)] = ours(
+                    str(name), backend=backend, precision=precision, threads=threads, seed=repeat, quick=quick
+                )
         limit = found[RECIPE]["seconds"]
         for goal in (Goal(RECIPE, np.inf, 1.0), *GOALS):
             row = found[goal.overlay]
@@ -90,7 +94,7 @@ def _wanted(goal: Goal) -> dict[str, float]:
     return {"wanted_loss": goal.loss, "wanted_ratio": goal.share}
 
 
-def recipe(path: Path, *, threads: int, seed: int, quick: bool, **_: Any) -> dict[str, float]:
+def recipe(path: Path, *, threads: int, seed: int, quick: bool) -> dict[str, float]:
     """What nanoGPT's recipe reaches: loss, parameters, seconds on the clock and of all processors."""
     steps = ["--steps", "2"] if quick else []
     text, cost = _timed(
