@@ -102,9 +102,10 @@ def of(rows: Sequence[Row], intervals: Mapping[str, tuple[float, float]], runs: 
     plots = [_cost(models, "params", metric, "parameters", "params", levels, higher)]
     for device in sorted({str(row["device"] or "") for part in models.values() for row in part}):
         same = {m: [row for row in part if str(row["device"] or "") == device] for m, part in models.items()}
-        label = f"seconds of training, on {device or 'unknown hardware'}"
+        where = f", on {device or 'unknown hardware'}"
         name = f"seconds-{slug(device) or 'unknown'}"
-        plots.append(_cost({m: p for m, p in same.items() if p}, "train_seconds", metric, label, name, levels, higher))
+        there = {model: part for model, part in same.items() if part}
+        plots.append(_cost(there, "train_seconds", metric, "seconds of training", name, levels, higher, where))
     plots.append(_spread(models, metric, intervals, levels))
     if runs is not None:
         plots.append(_curves(models, runs))
@@ -135,6 +136,7 @@ def _cost(
     name: str,
     levels: Mapping[str, float],
     higher_is_better: bool,
+    where: str = "",
 ) -> Plot:
     """Score against a cost; left and up is better, or left and down."""
     series, missing = [], []
@@ -153,7 +155,7 @@ def _cost(
         text += f" Without a figure: {_listed(missing)}."
     return Plot(
         name=name,
-        title=f"{metric} against {label}",
+        title=f"{metric} against {label}{where}",
         x=label,
         y=metric,
         series=tuple(series),
@@ -175,7 +177,8 @@ def _spread(
     for place, (model, rows) in enumerate(models.items()):
         values = [row["value"] for row in rows]
         low, high = intervals.get(model, (None, None))
-        seeds = [Point(place - 0.18, value) for value in values]
+        step = 0.2 / max(len(values) - 1, 1)  # side by side, so that equal ones are seen
+        seeds = [Point(place - 0.3 + step * i, value) for i, value in enumerate(values)]
         series.append(Series(model, (Point(place + 0.12, statistics.fmean(values), low, high), *seeds)))
         between = f", interval {number(low)} to {number(high)}" if low is not None and high is not None else ""
         count = "one seed" if len(values) == 1 else f"{len(values)} seeds"

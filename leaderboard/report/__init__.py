@@ -83,9 +83,9 @@ def plots(board: pd.DataFrame, folder: Path, *, runs: Path | None = None) -> lis
 
     folder.mkdir(parents=True, exist_ok=True)
     styles, paths = view.styles(board), []
-    for name, found in view.plots(board, runs=runs):
+    for name, heading, found in view.plots(board, runs=runs):
         for plot in found:
-            paths += images.save(plot, folder / f"{name}-{plot.name}", styles)
+            paths += images.save(plot, folder / f"{name}-{plot.name}", styles, heading=heading)
     return paths
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaderboard.plots import Plot, Series, levels_within
+from leaderboard.report.svg import powers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,13 +17,14 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#aa3377", "#b8860b", "#6f43c0", "#4a
 MARKS = "os^Dv"
 
 
-def save(plot: Plot, stem: Path, styles: Mapping[str, int]) -> list[Path]:
+def save(plot: Plot, stem: Path, styles: Mapping[str, int], *, heading: str) -> list[Path]:
     """Writes `<stem>.png` and `<stem>.svg` and returns their paths. Needs no screen.
 
     Args:
         plot: what to draw.
         stem: the files' path without its ending; its folder is there.
         styles: model -> its number, which is its colour and its mark.
+        heading: what the plot is of; its title's first line.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -35,6 +37,7 @@ def save(plot: Plot, stem: Path, styles: Mapping[str, int]) -> list[Path]:
         FigureCanvasAgg(figure)
         axes = figure.subplots()
         _draw(axes, plot, styles)
+        axes.set_title(f"{_short(heading, 60)}\n{_short(plot.title, 90)}", loc="left", fontsize=10)
         paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg")]
         figure.savefig(paths[0], dpi=150, metadata={"Description": plot.text[:2000], "Software": None})
         figure.savefig(paths[1], metadata={"Description": plot.text, "Date": None})
@@ -42,7 +45,6 @@ def save(plot: Plot, stem: Path, styles: Mapping[str, int]) -> list[Path]:
 
 
 def _draw(axes: Axes, plot: Plot, styles: Mapping[str, int]) -> None:
-    axes.set_title(_short(plot.title, 70), loc="left", fontsize=11)
     axes.set_xlabel(_short(plot.x, 80))
     axes.set_ylabel(_short(plot.y, 40))
     axes.grid(visible=True, color="#dddddd", linewidth=0.6)
@@ -62,6 +64,10 @@ def _draw(axes: Axes, plot: Plot, styles: Mapping[str, int]) -> None:
     for series in plot.series:
         _series(axes, series, styles.get(series.name, 0), named=series.name in named)
         named.add(series.name)
+    if plot.log:
+        ticks = powers(*axes.get_xlim())
+        axes.set_xticks(ticks.places, ticks.names)
+        axes.minorticks_off()
     if not plot.names:
         axes.legend(fontsize=8, loc="best")
 

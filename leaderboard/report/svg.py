@@ -58,7 +58,7 @@ def draw(plot: Plot, styles: Mapping[str, int], name: str) -> str:
     elif plot.log:
         left, right = _padded(math.log10(min(xs)), math.log10(max(xs)))
         logarithm = _linear(left, right, LEFT, WIDTH - RIGHT)
-        x, ticks = (lambda value: logarithm(math.log10(value))), _powers(10**left, 10**right)
+        x, ticks = (lambda value: logarithm(math.log10(value))), powers(10**left, 10**right)
     else:
         left, right = _padded(min(xs), max(xs))
         x, ticks = _linear(left, right, LEFT, WIDTH - RIGHT), _round(left, right)
@@ -158,7 +158,7 @@ def _round(low: float, high: float) -> Ticks:
     return Ticks(places, [f"{place:,.{digits}f}" for place in places])
 
 
-def _powers(low: float, high: float) -> Ticks:
+def powers(low: float, high: float) -> Ticks:
     """Ticks of an axis that grows by factors: powers of ten, at most seven; round numbers where there are few."""
     first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
     if last - first < 1:

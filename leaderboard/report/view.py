@@ -103,10 +103,13 @@ def styles(board: pd.DataFrame) -> dict[str, int]:
     return {model: index for index, model in enumerate(models)}
 
 
-def plots(board: pd.DataFrame, *, runs: Path | None) -> list[tuple[str, list[Plot]]]:
-    """A name and the plots of each contest."""
+def plots(board: pd.DataFrame, *, runs: Path | None) -> list[tuple[str, str, list[Plot]]]:
+    """A name for files, a heading, and the plots of each contest."""
     primary = records(board[board["primary"].fillna(False)])
-    return [(name, drawings.of(rows, {}, runs)) for name, rows in _contests(primary)]
+    return [
+        (name, f"{rows[0]['task']}: {rows[0]['dataset']}", drawings.of(rows, {}, runs))
+        for name, rows in _contests(primary)
+    ]
 
 
 def _contests(primary: Sequence[Row]) -> list[tuple[str, list[Row]]]:
