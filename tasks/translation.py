@@ -80,6 +80,8 @@ def spec(train: Sequence[Example], features: Features) -> Spec:
     texts = [_spaced(example[side]) for example in train for side in ("source", "target")]
     tokenizer = bpe.train(texts, size=features.vocabulary, specials=(START, END))
     pieces = bpe.Pieces(tokenizer)
+    if features.beam > pieces.size:
+        raise InputError(f"features.beam {features.beam}: more than the {pieces.size:,} pieces of the vocabulary")
     sizes = [len(found) + 1 for found in pieces.encode_many(texts)]
     ratio = float(np.quantile(np.array(sizes[1::2]) / np.array(sizes[::2]), 0.99))
     limits = ("max_length", "beam", "length_penalty")

@@ -262,6 +262,11 @@ def test_from_two_files_to_n_best_lists_and_a_score_on_others(tmp_path):
     assert "a.en has 16 lines and" in invoke("evaluate", directory, "--test", wrong, *flags[:4], code=2).stderr
 
 
+def test_a_beam_larger_than_the_vocabulary_is_refused_before_training():
+    with pytest.raises(InputError, match=r"features\.beam 300: more than the 2\d\d pieces"):
+        TASK.spec(TRAIN, Features(vocabulary=290, beam=300))
+
+
 def test_settings_in_the_specification_are_those_of_the_features():
     features = Features(vocabulary=290, max_length=31, beam=3, length_penalty=0.0)
     kept = TASK.spec(TRAIN, features).preprocessing
