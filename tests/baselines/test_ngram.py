@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from suite.baselines import ngram
+from suite.baselines import kneser_ney, ngram
 from suite.data import prose, stream
 from suite.errors import InputError
 from suite.task import Writing
@@ -120,18 +120,20 @@ def test_an_unknown_character_pays_for_all_that_it_could_be():
 
 def test_discounts_are_at_a_minimum_and_longer_contexts_help():
     known = stream.tokenizer(stream.learn([TEXT], level="characters", size=99), level="characters")
-    orders = ngram.count(ngram.places_of(stream.join([{"text": TEXT * 3}], known).tokens), size=known.size, order=3)
-    seen = ngram.look_up(orders, ngram.places_of(stream.join(UNSEEN[:1], known).tokens), size=known.size)
+    orders = kneser_ney.count(
+        kneser_ney.places_of(stream.join([{"text": TEXT * 3}], known).tokens), size=known.size, order=3
+    )
+    seen = kneser_ney.look_up(orders, kneser_ney.places_of(stream.join(UNSEEN[:1], known).tokens), size=known.size)
     chosen = [seen[0].lower, seen[1].lower, seen[2].top]
-    discounts, best = ngram.fit_discounts(chosen, size=known.size)
+    discounts, best = kneser_ney.fit_discounts(chosen, size=known.size)
     highest = np.array([1.0, 2.0, 3.0])
     assert ((discounts > 0) & (discounts <= highest)).all()
     for place in np.ndindex(3, 3):
         for step in (-1e-2, 1e-2):
             other = discounts.copy()
             other[place] = np.clip(other[place] + step, 1e-3, highest[place[1]])
-            assert -np.log(ngram.mix(chosen, other, size=known.size)[0]).mean() >= best - 1e-6
-    assert best < ngram.fit_discounts([seen[0].top], size=known.size)[1] - 0.5
+            assert -np.log(kneser_ney.mix(chosen, other, size=known.size)[0]).mean() >= best - 1e-6
+    assert best < kneser_ney.fit_discounts([seen[0].top], size=known.size)[1] - 0.5
 
 
 def test_the_order_is_chosen_on_validation():
