@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from leaderboard import plots as drawings
 from leaderboard.plots import LEVELS, Plot, Row
@@ -59,7 +59,7 @@ def section(
     rows: Sequence[Row],
     standings: Sequence[Standing],
     *,
-    other_rows: Sequence[Row],
+    others: Sequence[Row],
     references: Sequence[Row],
     runs: Path | None,
 ) -> Section:
@@ -69,7 +69,7 @@ def section(
         name: its id on the page.
         rows: its rows of status ok, one for each run.
         standings: its models, the best first.
-        other_rows: the same runs' rows of other metrics.
+        others: the same runs' other metrics: a row for each metric and model with mean and number of seeds.
         references: published figures on the same dataset.
         runs: the folder with the runs' directories.
     """
@@ -91,7 +91,7 @@ def section(
         notes=[f"{standing.model}: {standing.note}" for standing in standings if standing.note],
         standings=_standings(rows, standings),
         references=_references(references),
-        others=_others(other_rows, rows, [standing.model for standing in standings]),
+        others=_others(others, rows, [standing.model for standing in standings]),
         slices=[],
         plots=plots,
         models=[standing.model for standing in standings if standing.model in drawn],
@@ -183,26 +183,18 @@ def _address(source: str) -> str:
     return next((word.rstrip(",;") for word in source.split() if word.startswith("https://")), "")
 
 
-def _others(rows: Sequence[Row], runs: Sequence[Row], order: Sequence[str]) -> Table | None:
+def _others(found: Sequence[Row], runs: Sequence[Row], order: Sequence[str]) -> Table | None:
     """The other metrics of a contest's runs: means over seeds, nothing where a seed is missing."""
-    if not rows:
+    if not found:
         return None
-    values: dict[tuple[Any, str], list[float]] = {}
-    direction: dict[Any, Any] = {}
-    for row in rows:
-        values.setdefault((row["metric"], str(row["model"])), []).append(row["value"])
-        direction.setdefault(row["metric"], row["higher_is_better"])
-    wanted = {model: sum(row["model"] == model for row in runs) for model in order}
-
-    def mean(metric: Any, model: str) -> Cell:
-        found = values.get((metric, model), [])
-        return figure(sum(found) / len(found)) if len(found) == wanted[model] else Cell()
-
+    seeds = Counter(str(row["model"]) for row in runs)
+    means = {(row["metric"], row["model"]): row["mean"] for row in found if row["seeds"] == seeds[row["model"]]}
+    direction = {row["metric"]: row["higher_is_better"] for row in found}
     return Table(
         caption=f"other metrics on {runs[0]['dataset']}, means over seeds",
         headings=[Heading("metric"), *(Heading(model, numeric=True) for model in order)],
         rows=[
-            [Cell(f"{metric} {'↑' if higher else '↓'}"), *(mean(metric, model) for model in order)]
+            [Cell(f"{metric} {'↑' if higher else '↓'}"), *(figure(means.get((metric, model))) for model in order)]
             for metric, higher in direction.items()
         ],
     )

@@ -49,12 +49,8 @@ def build(
     title: str,
 ) -> Page:
     """All that the page shows of a board. See `leaderboard.report.page`."""
-    rows = records(board)
-    primary = [row for row in rows if row["primary"]]
-    others: dict[Key, list[Row]] = {}
-    for row in rows:
-        if not row["primary"] and row["status"] == "ok" and row["value"] is not None:
-            others.setdefault(tuple(row[name] for name in SAME), []).append(row)
+    primary = records(board[board["primary"].fillna(False)])
+    others = _other_metrics(board)
     published: dict[tuple[str, str], list[Row]] = {}
     for reference in records(references):
         published.setdefault((reference["task"], reference["dataset"]), []).append(reference)
@@ -67,19 +63,18 @@ def build(
             name,
             found,
             standings,
-            other_rows=others.get(tuple(first[column] for column in SAME), []),
+            others=others.get(tuple(first[column] for column in SAME), []),
             references=published.get((first["task"], first["dataset"]), []),
             runs=runs,
         )
         sections.append(section)
         overview.append(_line(section, found, standings))
-    ids = len({row["run_id"] for row in rows})
     note = "Links lead to a run's directory, where it lay when this page was made."
     if len(primary) > provenance.RUNS:
         note += f" The newest {provenance.RUNS:,} of {len(primary):,} are shown."
     return Page(
         title=title,
-        about=_about(rows, ids, sources),
+        about=_about(board, sources),
         tasks=sorted({section.task for section in sections}),
         contests=_contents(sections, overview),
         overall=None,
@@ -93,8 +88,8 @@ def build(
 
 def records(table: pd.DataFrame) -> list[Row]:
     """The rows as dictionaries, with `None` for what is missing."""
-    whole = table.astype(object)
-    return whole.where(table.notna(), None).to_dict("records")
+    columns = [column.astype(object).where(column.notna(), None).tolist() for _, column in table.items()]
+    return [dict(zip(table.columns, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def styles(board: pd.DataFrame) -> dict[str, int]:
@@ -140,9 +135,23 @@ def _standings(rows: Sequence[Row]) -> list[Standing]:
     return sorted(found, key=lambda standing: standing.mean, reverse=bool(rows[0]["higher_is_better"]))
 
 
-def _about(rows: Sequence[Row], ids: int, sources: Sequence[str]) -> list[str]:
-    newest = max((row["timestamp"] or "" for row in rows), default="")
-    about = [f"{len(rows):,} rows of {ids:,} runs" + (f", the newest of {newest}" if newest else "")]
+def _other_metrics(board: pd.DataFrame) -> dict[Key, list[Row]]:
+    """For each contest's runs: metric, model, mean over seeds, number of seeds, and direction."""
+    rows = board[~board["primary"].fillna(False) & (board["status"] == "ok") & board["value"].notna()]
+    keys = [*SAME, "metric", "model"]
+    means = rows.groupby(keys, sort=False, dropna=False, observed=True).agg(
+        mean=("value", "mean"), seeds=("value", "size"), higher_is_better=("higher_is_better", "first")
+    )
+    found: dict[Key, list[Row]] = {}
+    for row in records(means.reset_index()):
+        found.setdefault(tuple(row[name] for name in SAME), []).append(row)
+    return found
+
+
+def _about(board: pd.DataFrame, sources: Sequence[str]) -> list[str]:
+    about = [f"{len(board):,} rows of {board['run_id'].nunique():,} runs"]
+    if len(board):
+        about[0] += f", the newest of {board['timestamp'].max()}"
     return [*about, f"From {', '.join(sources)}"] if sources else about
 
 
