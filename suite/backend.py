@@ -67,8 +67,8 @@ def prepare(*, device: str = "auto", precision: str = "auto") -> Backend:
 
         # Repeats of a seeded run, and runs resumed from a checkpoint, must be bit-identical.
         tf.config.experimental.enable_op_determinism()
-        # Products that TensorFlow 2.21 joins with what follows them took forty times as long in a compiled language model
-        # on a CPU: 3.3 s instead of 0.09 s for 4,096 tokens, three blocks of width 128. Elsewhere nothing is lost.
+        # Products that TensorFlow 2.21 joins with what follows took forty times as long in a compiled language model on
+        # a CPU: 3.3 s instead of 0.09 s for 4,096 tokens, three blocks of width 128. Elsewhere little is lost.
         tf.config.optimizer.set_experimental_options({"remapping": False})
     version = importlib.import_module(MODULES[name]).__version__
     return Backend(name, version, gpu or cpu_name(), precision)

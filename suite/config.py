@@ -265,7 +265,15 @@ def _resolve(wanted: Wanted, model: str, used: set[str]) -> RunConfig:
 
 def _section(merged: Flat, section: str, kind: type[BaseModel], model: str) -> BaseModel:
     prefix = f"{section}."
-    values = {key.removeprefix(prefix): value.value for key, value in merged.items() if key.startswith(prefix)}
+    values: dict[str, Any] = {}
+    for key, value in merged.items():
+        name, dot, inside = key.removeprefix(prefix).partition(".")
+        if not key.startswith(prefix):
+            continue
+        if dot and name in kind.model_fields:  # a setting that is a table itself
+            values[name] = {**values.get(name, {}), inside: value.value}
+        else:
+            values[key.removeprefix(prefix)] = value.value
     return _typed(kind, values, merged, prefix, model)
 
 

@@ -35,7 +35,7 @@ class Trained:
         config: its configuration.
         labels: those that its training examples have.
         result: its result.
-        predict: examples -> predictions.
+        predict: examples -> predictions, and what reading the examples left out.
         write: examples, how -> the answers of each, the best first; `None` for a task that writes no texts.
         stream: one example, how -> the pieces of its first answer as they come; `None` where they come at once.
         backend: what computes; `None` for a model that is no neural network.
@@ -47,7 +47,7 @@ class Trained:
     config: RunConfig
     labels: frozenset[str]
     result: Result
-    predict: Callable[[Sequence[Example]], Sequence[Prediction]]
+    predict: Callable[[Sequence[Example]], tuple[Sequence[Prediction], Sequence[str]]]
     write: Callable[[Sequence[Example], Writing], list[list[Answer]]] | None
     stream: Callable[[Example, Writing], Iterator[str]] | None
     backend: backends.Backend | None
@@ -64,7 +64,7 @@ class Trained:
         if plain != Writing():
             name = next(key for key, value in dataclasses.asdict(plain).items() if value != getattr(Writing(), key))
             raise InputError(f"--{name.replace('_', '-')}: {self.result.model} of {self.task.name} writes no texts")
-        predictions = zip(self.predict(examples), examples, strict=True)
+        predictions = zip(self.predict(examples)[0], examples, strict=True)
         return [self.task.show(prediction, example, writing.n_best) for prediction, example in predictions]
 
 
@@ -91,8 +91,12 @@ def load(path: Path, *, device: str = "auto") -> Trained:
     config = saved_config(asked["config"], task, path)
     if config.model in task.baselines:
         backend = None
-        predict: Any = _load_baseline(path)
-        write, stream = (getattr(predict, name, None) if task.write else None for name in ("write", "stream"))
+        fitted: Any = _load_baseline(path)
+        write, stream = (getattr(fitted, name, None) if task.write else None for name in ("write", "stream"))
+
+        def predict(examples: Sequence[Example]) -> tuple[Sequence[Prediction], Sequence[str]]:
+            return fitted(examples), ()
+
     else:
         backend = backends.prepare(device=device, precision=config.precision)
         # Imports whatever layers of the user's own the model is made of.
@@ -121,7 +125,8 @@ def evaluate(trained: Trained, splits: Splits, *, output: Path) -> Result:
         output: the folder in which the evaluation gets a directory.
     """
     test = splits.test
-    evaluation = trained.task.evaluate(trained.predict(test), light(test))
+    predictions, left_out = trained.predict(test)
+    evaluation = trained.task.evaluate(predictions, light(test))
     prepared = Prepared(trained.task, splits, trained.config, trained.origin)
     name = f"{trained.directory.run_id}-on-{records.slug(splits.dataset)}-{prepared.fingerprint[:8]}"
     directory = Directory(output / name)
@@ -130,7 +135,10 @@ def evaluate(trained: Trained, splits: Splits, *, output: Path) -> Result:
         params=trained.result.params,
         scores=evaluation.scores,
         note="; ".join(
-            filter(None, [f"trained on {trained.result.dataset} as {trained.directory.run_id}", evaluation.note])
+            filter(
+                None,
+                [f"trained on {trained.result.dataset} as {trained.directory.run_id}", *left_out, evaluation.note],
+            )
         ),
     )
     directory.write_evaluation(evaluation)
@@ -221,7 +229,7 @@ def _load_network(path: Path, task: Task, config: RunConfig) -> tuple[Any, Any, 
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path / 'model.keras'}: cannot be loaded: {error}") from error
 
-    def predict(examples: Sequence[Example]) -> Sequence[Prediction]:
+    def predict(examples: Sequence[Example]) -> tuple[Sequence[Prediction], Sequence[str]]:
         encoded = task.encode(examples, spec)
         if not len(encoded):
             raise RunError("there is nothing to predict")
@@ -233,7 +241,7 @@ def _load_network(path: Path, task: Task, config: RunConfig) -> tuple[Any, Any, 
             full_length=config.data.full_length,
             batch_tokens=config.data.batch_tokens,
         )
-        return task.decode(task.infer(model, batches, spec), encoded, spec)
+        return task.decode(task.infer(model, batches, spec), encoded, spec), encoded.notes
 
     def write(examples: Sequence[Example], writing: Writing) -> list[list[Answer]]:
         return task.write(model, examples, spec, writing) if task.write else []

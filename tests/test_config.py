@@ -134,3 +134,15 @@ def test_resolving_imports_no_framework():
     )
     root = Path(__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_a_setting_that_is_a_table_is_given_as_one_or_key_by_key(tmp_path):
+    sets = ["model.attention_options={dropout = 0.5}", "model.attention_options.use_bias=false"]
+    (one,) = config.resolve(config.wanted("ner", models=["transformer"], sets=sets))
+    assert one.architecture.attention_options == {"dropout": 0.5, "use_bias": False}
+    text = find.config_file("ner").read_text("utf8")
+    table = "\n[overlay.mine.model.transformer]\nattention_options = { dropout = 0.25 }\n"
+    (tmp_path / "ner.toml").write_text(text + table, "utf8")
+    (tmp_path / "ner.py").write_text("from tasks.ner import TASK\n", "utf8")
+    wanted = config.wanted(str(tmp_path / "ner.py"), models=["transformer"], overlays=["mine"])
+    assert config.resolve(wanted)[0].architecture.attention_options == {"dropout": 0.25}
