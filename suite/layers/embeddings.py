@@ -95,7 +95,7 @@ class TokenEmbedding(keras.layers.Layer):
             )
         wide = keras.backend.result_type(hidden.dtype, "float32")
         table, hidden = ops.cast(self.table, wide), ops.cast(hidden, wide)  # (vocabulary, D), (B, T, D)
-        if hidden.shape[1] == 1:  # a step of decoding: XLA reads the table twice as fast where it stands first
+        if hidden.shape[1] == 1:  # a step of decoding: XLA reads the table faster where it stands first
             product = ops.matmul(table, ops.transpose(hidden[:, 0]))  # (vocabulary, B)
             return ops.transpose(product)[:, None]  # (B, 1, vocabulary)
         return ops.matmul(hidden, ops.transpose(table))  # (B, T, vocabulary)
