@@ -1,6 +1,6 @@
 """Beam search in one compiled loop.
 
-Shapes: B batch, K size of the beam, M tokens to write, E stop tokens, N vocabulary.
+Shapes: B batch, K size of the beam, M tokens to write, E stop tokens, N vocabulary, S length of the memory.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from keras import ops
 
 from suite.decoding.steps import begin, predict
 from suite.decoding.strategies import Beam
+from suite.layers.capture import memory_weights
 
 _NEVER = float("-inf")  # the score of a hypothesis that does not exist
+_LEAST = 1e-6  # a position counts as read so much at least, for of zero there is no logarithm
 
 
 class Going(NamedTuple):
@@ -24,6 +26,7 @@ class Going(NamedTuple):
         token: (B K,) the last token of each, which the model has not read yet.
         position: (B K,) where it stands.
         cache: what the model keeps of all before it, for B K rows.
+        coverage: (B, K, S) sums of the written tokens' attention to the memory; or ``()`` where nobody asks.
     """
 
     text: Any
@@ -31,6 +34,7 @@ class Going(NamedTuple):
     token: Any
     position: Any
     cache: Any
+    coverage: Any
 
 
 class Ended(NamedTuple):
@@ -39,12 +43,14 @@ class Ended(NamedTuple):
     Attributes:
         text: (B, K, M) what was written before the stop token.
         length: (B, K) the number of those tokens.
+        total: (B, K) sums of log-probabilities, that of the stop token among them.
         score: (B, K) what they are ranked by.
         stopped: (B, K) booleans, False where `max_tokens` ended it.
     """
 
     text: Any
     length: Any
+    total: Any
     score: Any
     stopped: Any
 
@@ -67,17 +73,24 @@ def search(
         The hypotheses, and whether a logit was NaN, ().
     """
     (batch, length), size = blank.shape, strategy.size
-    penalty = numbers["length_penalty"]
+
+    def rank(total: Any, tokens: Any, coverage: Any) -> Any:
+        """Log-probabilities (B, C), numbers of tokens, coverage (B, C, S) or () -> what is ranked by, (B, C)."""
+        scores = total / divisor(ops.cast(tokens, "float32"), numbers["length_penalty"])
+        if "coverage_penalty" not in numbers:
+            return scores
+        logs = ops.where(prompt["memory_mask"][:, None], ops.log(ops.clip(coverage, _LEAST, 1.0)), 0.0)
+        return scores + numbers["coverage_penalty"] * ops.sum(logs, axis=-1)
 
     def unsettled(count: Any, going: Going, ended: Ended, bad: Any) -> Any:
         """Whether a beginning could still do better than the worst hypothesis that is wanted."""
-        # Scores only fall, and the divisor only grows: this is more than any continuation can reach.
-        reach = ops.max(going.score, axis=1) / divisor(ops.cast(limit, "float32"), penalty)  # (B,)
+        # Scores only fall, the divisor only grows, and coverage at most costs nothing: no continuation can reach more.
+        reach = ops.max(going.score, axis=1) / divisor(ops.cast(limit, "float32"), numbers["length_penalty"])  # (B,)
         open_rows = ops.any(reach > ended.score[:, strategy.n_best - 1])
         return ops.logical_and(ops.logical_and(count < limit, open_rows), ops.logical_not(bad))
 
     def step(count: Any, going: Going, ended: Ended, bad: Any) -> tuple[Any, Going, Ended, Any]:
-        logits, total, cache = predict(model, going.token, going.position, going.cache)
+        logits, total, cache, coverage = look(model, going)
         vocabulary = logits.shape[-1]
         if size > vocabulary:
             raise ValueError(f"Beam expects a size of at most the vocabulary's {vocabulary}. Received: size={size}")
@@ -85,7 +98,9 @@ def search(
         scores = going.score[..., None] + ops.reshape(logits - total, (batch, size, vocabulary))  # (B, K, N)
         known = ops.minimum(stop, vocabulary - 1)
         endings = ops.where(stop < vocabulary, ops.take(scores, known, axis=-1), _NEVER)  # (B, K, E)
-        ended = collect(ended, going, endings, count, penalty)
+        counted = ops.repeat(coverage, endings.shape[-1], axis=1) if "coverage_penalty" in numbers else ()
+        ranks = rank(ops.reshape(endings, (batch, -1)), count + 1, counted)  # (B, K E)
+        ended = collect(ended, going, endings, ranks, count)
         stops = ops.any(ops.arange(vocabulary, dtype="int32")[:, None] == stop[None], axis=-1)  # (N,)
         scores = ops.reshape(ops.where(stops, _NEVER, scores), (batch, size * vocabulary))
         score, best = ops.top_k(scores, size)  # (B, K)
@@ -99,16 +114,21 @@ def search(
             token=ops.reshape(token, (-1,)),
             position=going.position + 1,
             cache=tuple(part.take(rows, memory=False) for part in cache),  # rows stay with their prompt
+            coverage=ops.take_along_axis(coverage, parent[..., None], axis=1) if "coverage_penalty" in numbers else (),
         )
         return count + 1, following, ended, bad
 
-    first = (ops.zeros((), "int32"), *start(model, prompt, size, length), ops.zeros((), "bool"))
+    going, ended = start(model, prompt, size, length)
+    if "coverage_penalty" in numbers:
+        going = going._replace(coverage=uncovered(prompt, size))
+    first = (ops.zeros((), "int32"), going, ended, ops.zeros((), "bool"))
     count, going, ended, bad = ops.while_loop(unsettled, step, first)
     # Before the limit, what still goes on is no hypothesis.
-    score = ops.where(count < limit, _NEVER, going.score / divisor(ops.cast(ops.maximum(count, 1), "float32"), penalty))
+    score = ops.where(count < limit, _NEVER, rank(going.score, ops.maximum(count, 1), going.coverage))
     everything = Ended(
         text=ops.concatenate([ended.text, going.text], axis=1),
         length=ops.concatenate([ended.length, ops.broadcast_to(count, (batch, size))], axis=1),
+        total=ops.concatenate([ended.total, going.score], axis=1),
         score=ops.concatenate([ended.score, score], axis=1),
         stopped=ops.concatenate([ended.stopped, ops.zeros((batch, size), "bool")], axis=1),
     )
@@ -128,21 +148,53 @@ def start(model: Any, prompt: dict[str, Any], size: int, length: int) -> tuple[G
         token=ops.take(written.token, rows, axis=0),
         position=ops.take(written.position, rows, axis=0),
         cache=tuple(part.take(rows) for part in written.cache),
+        coverage=(),
     )
     none = ops.full((batch, size), _NEVER, "float32")
-    return going, Ended(text, ops.zeros((batch, size), "int32"), none, ops.zeros((batch, size), "bool"))
+    return going, Ended(text, ops.zeros((batch, size), "int32"), none, none, ops.zeros((batch, size), "bool"))
 
 
-def collect(ended: Ended, going: Going, scores: Any, count: Any, penalty: Any) -> Ended:
-    """The hypotheses so far and those that a stop token ends now, with scores (B, K, E) -> the best K of them."""
-    batch, size, stops = scores.shape
+def uncovered(prompt: dict[str, Any], size: int) -> Any:
+    """The coverage (B, K, S) of a memory that nobody has read."""
+    if "memory" not in prompt:
+        raise ValueError("Beam expects a memory where it has a coverage_penalty. Received: memory=None")
+    batch, length = prompt["memory_mask"].shape
+    return ops.zeros((batch, size, length), "float32")
+
+
+def look(model: Any, going: Going) -> tuple[Any, Any, Any, Any]:
+    """As `predict`, for the last token of each beginning, and with it the coverage (B, K, S) after one more token."""
+    if isinstance(going.coverage, tuple):
+        return *predict(model, going.token, going.position, going.cache), ()
+    with memory_weights() as found:
+        logits, total, cache = predict(model, going.token, going.position, going.cache)
+    if not found:
+        raise ValueError(
+            f"Beam expects a coverage_penalty of 0 where the memory is not read by a MultiHeadAttention of this "
+            f"library. Received: a model that calls none, {model}"
+        )
+    weights = ops.mean(list(found.values())[-1], axis=(1, 2))  # (B K, H, 1, S) -> (B K, S), of the last layer
+    read = ops.reshape(ops.cast(weights, "float32"), going.coverage.shape)
+    return logits, total, cache, going.coverage + read
+
+
+def collect(ended: Ended, going: Going, totals: Any, scores: Any, count: Any) -> Ended:
+    """The hypotheses so far and those that a stop token ends now -> the best K of them.
+
+    Args:
+        ended: those so far.
+        going: what is ended.
+        totals: (B, K, E) log-probabilities with each stop token.
+        scores: (B, K E) what they are ranked by.
+        count: () the number of tokens before the stop token.
+    """
+    batch, size, stops = totals.shape
     shape = (batch, size * stops)
     everything = Ended(
         text=ops.concatenate([ended.text, ops.repeat(going.text, stops, axis=1)], axis=1),  # (B, K + K E, M)
         length=ops.concatenate([ended.length, ops.broadcast_to(count, shape)], axis=1),
-        score=ops.concatenate(
-            [ended.score, ops.reshape(scores, shape) / divisor(ops.cast(count + 1, "float32"), penalty)], axis=1
-        ),
+        total=ops.concatenate([ended.total, ops.reshape(totals, shape)], axis=1),
+        score=ops.concatenate([ended.score, scores], axis=1),
         stopped=ops.concatenate([ended.stopped, ops.ones(shape, "bool")], axis=1),
     )
     return best_of(everything, size)
@@ -154,6 +206,7 @@ def best_of(hypotheses: Ended, size: int) -> Ended:
     return Ended(
         text=ops.take_along_axis(hypotheses.text, best[..., None], axis=1),
         length=ops.take_along_axis(hypotheses.length, best, axis=1),
+        total=ops.take_along_axis(hypotheses.total, best, axis=1),
         score=score,
         stopped=ops.take_along_axis(hypotheses.stopped, best, axis=1),
     )

@@ -235,12 +235,11 @@ def _searched(found: tuple[beam.Ended, Any], strategy: Beam) -> Generated:
     ended, bad = tree.map_structure(ops.convert_to_numpy, found)
     _refuse_nan(bad)
     rows = []
-    for texts, lengths, scores, stopped in zip(*ended, strict=True):
+    for results in zip(*ended, strict=True):
         row = []
-        for text, length, score, stop in list(zip(texts, lengths, scores, stopped, strict=True))[: strategy.n_best]:
+        for text, length, total, score, stop in list(zip(*results, strict=True))[: strategy.n_best]:
             if np.isfinite(score):  # there may be fewer than were wanted
-                total = float(score) * float(beam.divisor(int(length) + int(stop), strategy.length_penalty))
-                row.append(Hypothesis(text[:length].tolist(), total, float(score), "stop" if stop else "length"))
+                row.append(Hypothesis(text[:length].tolist(), float(total), float(score), "stop" if stop else "length"))
         rows.append(row)
     return Generated(rows)
 

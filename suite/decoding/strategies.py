@@ -122,25 +122,30 @@ class Beam(Strategy):
     """The most probable sequences that a search finds which carries on with the best `size` beginnings each time.
 
     A hypothesis of n tokens, the stop token among them, is ranked by its log-probability over
-    ``((5 + n) / 6) ** length_penalty``. Those that ended are kept aside: the best `size` of them, so that they take no
-    place from those that go on. The search ends when no beginning can still reach the best `n_best`, or at
-    `max_tokens`, where what goes on counts as a hypothesis, too.
+    ``((5 + n) / 6) ** length_penalty``, plus the coverage: ``coverage_penalty * sum_i log(min(sum_j p_ij, 1))``, where
+    p_ij is what token j pays of its attention to position i of the memory, in the decoder's last attention to it and on
+    average over the heads. Tokens of the prompt do not count. Hypotheses that ended are kept aside: the best `size` of
+    them, so that they take no place from those that go on. The search ends when no beginning can still reach the best
+    `n_best`, or at `max_tokens`, where what goes on counts as a hypothesis, too.
 
     Args:
         size: the number of beginnings; 1 is greedy but for what ended on the way.
         length_penalty: 0 ranks by log-probability, which favours short sequences; the paper takes 0.6 to 0.7.
+        coverage_penalty: how much it costs to leave parts of a memory unread; the paper takes 0.2. At 0 nobody asks
+            for the attention.
         n_best: how many hypotheses of each prompt are wanted.
 
     Raises:
-        ValueError: where a size is below 1, `n_best` above `size`, or `length_penalty` below 0; in `generate`, where
-            `size` exceeds the vocabulary.
+        ValueError: where a size is below 1, `n_best` above `size`, or a penalty below 0; in `generate`, where `size`
+            exceeds the vocabulary, and for a coverage penalty without a memory that a `MultiHeadAttention` reads.
 
     Reference: Wu et al. 2016, GNMT, section 7, equation 14, https://arxiv.org/abs/1609.08144. Differs from the paper:
-    no coverage penalty, no pruning.
+    no pruning, and a position counts as read at least 1e-6 times.
     """
 
     size: int = dataclasses.field(kw_only=False)
     length_penalty: float = 0.0
+    coverage_penalty: float = 0.0
     n_best: int = 1
     repetition_penalty: float = dataclasses.field(default=1.0, init=False, repr=False)
 
@@ -148,6 +153,7 @@ class Beam(Strategy):
         check(self, "of at least 1", self.size >= 1, "size")
         check(self, f"from 1 to size={self.size}", 1 <= self.n_best <= self.size, "n_best")
         check(self, "of at least 0", self.length_penalty >= 0, "length_penalty")
+        check(self, "of at least 0", self.coverage_penalty >= 0, "coverage_penalty")
 
     @property
     def sizes(self) -> Hashable:
@@ -155,7 +161,8 @@ class Beam(Strategy):
 
     @property
     def numbers(self) -> dict[str, float]:
-        return {"length_penalty": self.length_penalty}
+        covering = {"coverage_penalty": self.coverage_penalty} if self.coverage_penalty else {}
+        return {"length_penalty": self.length_penalty} | covering
 
 
 def keep(probabilities: Any, numbers: dict[str, Any]) -> Any:

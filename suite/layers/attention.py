@@ -217,9 +217,10 @@ class MultiHeadAttention(keras.layers.Layer):
         groups = self.heads // (self.kv_heads or self.heads)
         k, v = (x if groups == 1 else ops.repeat(x, groups, axis=1) for x in (seen.key, seen.value))  # (B, H, S, W)
         context, weights = self.attend(q, k, v, gathered, training=training)  # (B, H, T, V), (B, H, T, S)
-        if weights is None and (return_weights or capturing()):
+        captured = capturing(memory=isinstance(cache, MemoryCache))
+        if weights is None and (return_weights or captured):
             weights = self.weigh(q, k, gathered)
-        if capturing():
+        if captured:
             record(self.path or self.name, weights)
         output = self._join(context)  # (B, T, D)
         extra = ((weights,) if return_weights else ()) + ((cache,) if cache is not None else ())

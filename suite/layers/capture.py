@@ -5,15 +5,26 @@ Shapes: B batch, T query length, S key length, H heads.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-_captured: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("captured", default=None)
+
+@dataclasses.dataclass(frozen=True)
+class _Capture:
+    """What was found, under the path of its layer, and whether only attention to a memory in a cache is wanted."""
+
+    memory: bool
+    weights: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+_captured: contextvars.ContextVar[_Capture | None] = contextvars.ContextVar("captured", default=None)
 
 
 def capture_attention(model: Callable[..., Any], inputs: Any, **call_arguments: Any) -> dict[str, np.ndarray]:
@@ -43,14 +54,10 @@ def capture_attention(model: Callable[..., Any], inputs: Any, **call_arguments: 
     >>> {path: w.shape for path, w in weights.items()}
     {'block/attention': (1, 2, 3, 3)}
     """
-    found: dict[str, Any] = {}
-    token = _captured.set(found)
-    try:
+    with _capture(_Capture(memory=False)) as found:
         if isinstance(model, keras.layers.Layer):
             call_arguments = {"training": False, **call_arguments}
         model(inputs, **call_arguments)
-    finally:
-        _captured.reset(token)
     if not found:
         raise ValueError(
             f"capture_attention expects a model that calls a MultiHeadAttention of this library. Received: {model}"
@@ -58,14 +65,33 @@ def capture_attention(model: Callable[..., Any], inputs: Any, **call_arguments: 
     return {path: np.asarray(ops.convert_to_numpy(ops.cast(w, "float32"))) for path, w in found.items()}
 
 
-def capturing() -> bool:
-    """Whether somebody wants the weights of the attention that is being called."""
-    return _captured.get() is not None
+def memory_weights() -> contextlib.AbstractContextManager[dict[str, Any]]:
+    """While it is entered, the weights of attention to memories in caches go into the dictionary that it gives.
+
+    They are tensors (B, H, T, S) in the order of the calls. It may be entered while a program is traced, where they are
+    part of it. Self-attention is left alone, and so is attention to a memory that is not in a `MemoryCache`.
+    """
+    return _capture(_Capture(memory=True))
+
+
+@contextlib.contextmanager
+def _capture(capture: _Capture) -> Iterator[dict[str, Any]]:
+    token = _captured.set(capture)
+    try:
+        yield capture.weights
+    finally:
+        _captured.reset(token)
+
+
+def capturing(*, memory: bool) -> bool:
+    """Whether somebody wants the weights of the attention that is being called, which reads a memory's cache or not."""
+    capture = _captured.get()
+    return capture is not None and (memory or not capture.memory)
 
 
 def record(path: str, weights: Any) -> None:
     """Keep the weights of one call."""
-    found = _captured.get()
-    if found is not None:
-        again = sum(key.split("#")[0] == path for key in found)
-        found[path if not again else f"{path}#{again + 1}"] = weights
+    capture = _captured.get()
+    if capture is not None:
+        again = sum(key.split("#")[0] == path for key in capture.weights)
+        capture.weights[path if not again else f"{path}#{again + 1}"] = weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import keras
@@ -11,6 +12,7 @@ from keras import ops
 
 from suite import layers
 from suite.decoding import Beam, Greedy, generate
+from suite.layers.capture import record
 
 D, S = 6, 5
 MEMORY = np.random.default_rng(4).normal(size=(2, S, D)).astype("float32")
@@ -40,9 +42,12 @@ def log_probabilities(model, texts, **given):
     return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
 
 
-def ranked(hypotheses, length_penalty):
+def ranked(hypotheses, length_penalty, coverage=lambda tokens, stopped: 0.0):
     """(tokens, log-probability, whether it stopped) -> with scores, best first."""
-    scored = [(p / ((5 + len(t) + stopped) / 6) ** length_penalty, t, p, stopped) for t, p, stopped in hypotheses]
+    scored = [
+        (p / ((5 + len(t) + stopped) / 6) ** length_penalty + coverage(t, stopped), t, p, stopped)
+        for t, p, stopped in hypotheses
+    ]
     return sorted(scored, key=lambda hypothesis: -hypothesis[0])
 
 
@@ -76,29 +81,105 @@ def test_it_equals_an_exhaustive_search_where_all_beginnings_fit():
             agree(generated.hypotheses[row], ranked(every.values(), penalty)[:8])
 
 
-def slow_search(log_p, strategy, stops, limit):
+def reading(model, prompt, given):
+    """From a text to log-probabilities (T, N) and attention to the memory (T, S), all read at once, without a cache."""
+
+    @functools.cache
+    def read(text):
+        tokens, logits = np.zeros((1, 8), "int32"), []  # of one length for speed: what comes later is not read
+        tokens[0, : len(prompt) + len(text)] = [*prompt, *text]
+        found = layers.capture_attention(lambda tokens: logits.append(model(tokens, **given)), tokens)
+        logits = ops.convert_to_numpy(logits[0])[0].astype("float64")
+        weights = list(found.values())[-1][0]  # of all attention, that to the memory comes last
+        return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True)), weights.mean(axis=0)
+
+    return read
+
+
+def slow_search(log_p, coverage, strategy, stops, limit):
     """The definition, for one prompt, without a cache."""
     going, ended = [([], 0.0)], []
     for _ in range(limit):
         options = [([*t, i], p + q) for t, p in going for i, q in enumerate(log_p(t))]
         ended += [(t[:-1], p, True) for t, p in options if t[-1] in stops]
         going = sorted((o for o in options if o[0][-1] not in stops), key=lambda o: -o[1])[: strategy.size]
-    return ranked([*ended, *((t, p, False) for t, p in going)], strategy.length_penalty)[: strategy.n_best]
+    hypotheses = [*ended, *((t, p, False) for t, p in going)]
+    return ranked(hypotheses, strategy.length_penalty, coverage)[: strategy.n_best]
 
 
+@pytest.mark.parametrize("penalty", [0.0, 0.4], ids=["", "coverage"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_it_equals_a_search_that_reads_all_again(family):
-    model, strategy = make(family, 11, cross_attention=2), Beam(3, length_penalty=0.6, n_best=2)
+def test_it_equals_a_search_that_reads_all_again(family, penalty):
+    attention = {"transformer": layers.FusedAttention(2), "recurrent": layers.AdditiveAttention(2)}.get(family, 2)
+    model = make(family, 11, cross_attention=attention)
+    strategy = Beam(3, length_penalty=0.6, coverage_penalty=penalty, n_best=3)
     mask = np.arange(S) < [[S], [3]]
     generated = generate(model, PROMPTS, max_tokens=5, strategy=strategy, stop=(5, 9), memory=MEMORY, memory_mask=mask)
     for row, prompt in enumerate(PROMPTS):
         given = {"memory": MEMORY[row : row + 1], "memory_mask": mask[row : row + 1]}
         given = {name: ops.convert_to_tensor(value) for name, value in given.items()}
 
-        def log_p(text, prompt=prompt, given=given):
-            return log_probabilities(model, [[*prompt, *text]], **given)[0, -1]
+        read = reading(model, prompt, given)
 
-        agree(generated.hypotheses[row], slow_search(log_p, strategy, (5, 9), 5))
+        def log_p(text, prompt=prompt, read=read):
+            return read(tuple(text))[0][len(prompt) + len(text) - 1]
+
+        def coverage(text, stopped, prompt=prompt, read=read, real=mask[row]):
+            last = len(prompt) + len(text) - (not stopped)  # the token that was written last was not read
+            sums = read(tuple(text))[1][len(prompt) - 1 : last].sum(axis=0)
+            return penalty * np.log(np.clip(sums[real], 1e-6, 1)).sum()
+
+        agree(generated.hypotheses[row], slow_search(log_p, coverage, strategy, (5, 9), 5))
+
+
+def test_coverage_prefers_what_reads_the_whole_memory():
+    model, given = make("transformer", 11, cross_attention=2), {"memory": MEMORY, "stop": (5, 9)}
+    found = {
+        penalty: generate(model, PROMPTS, max_tokens=6, strategy=Beam(4, coverage_penalty=penalty), **given)
+        for penalty in (0.0, 10.0)
+    }
+    assert found[10.0].tokens != found[0.0].tokens
+    assert all(np.array(found[10.0].scores) <= np.array(found[0.0].scores) + 1e-5)
+    assert all(row[0].score < row[0].log_probability for row in found[10.0].hypotheses)
+
+
+def test_without_a_coverage_penalty_nobody_asks_for_weights(monkeypatch):
+    model = make("transformer", 11, cross_attention=layers.FusedAttention(2))
+    asked = []
+    monkeypatch.setattr(
+        "suite.layers.attention.record", lambda path, weights: (asked.append(path), record(path, weights))
+    )
+    for penalty, wanted in ((0.0, False), (0.4, True)):
+        generate(model, PROMPTS, max_tokens=2, strategy=Beam(2, coverage_penalty=penalty), memory=MEMORY)
+        assert bool(asked) == wanted
+    assert len(set(asked)) == 1  # self-attention is left alone
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "message"),
+    [
+        (lambda: make("recurrent", 11), {}, "a memory where it has a coverage_penalty. Received: memory=None"),
+        (lambda: Blind(make("recurrent", 11)), {"memory": MEMORY}, "read by a MultiHeadAttention.*calls none"),
+    ],
+)
+def test_coverage_of_what_nobody_reads_is_refused(model, given, message):
+    with pytest.raises(ValueError, match=message):
+        generate(model(), PROMPTS, max_tokens=2, strategy=Beam(2, coverage_penalty=0.4), **given)
+
+
+class Blind(keras.layers.Layer):
+    """A language model that takes a memory and does not read it."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+        self.built = self.supports_masking = True
+
+    def make_cache(self, batch, length, *, memory, memory_mask):
+        return self.model.make_cache(batch, length)
+
+    def call(self, tokens, **arguments):
+        return self.model(tokens, **arguments)
 
 
 def test_without_a_stop_token_every_hypothesis_has_all_tokens():
