@@ -28,7 +28,14 @@ FAMILIES = {
     "learned positions": lambda **k: layers.Decoder(
         2, layers.DecoderBlock(2, feed_forward=11, **k), position=layers.Learned(13)
     ),
+    "alibi": lambda **k: layers.Decoder(1, layers.DecoderBlock(2, feed_forward=11, **k), position=layers.Alibi()),
+    "relative": lambda **k: layers.Decoder(
+        1, layers.DecoderBlock(2, feed_forward=11, **k), position=layers.RelativeBias()
+    ),
     "recurrent": lambda **k: layers.RecurrentDecoder(2, **k),
+    "additive": lambda **k: layers.RecurrentDecoder(
+        1, cell="GRU", **({"cross_attention": layers.AdditiveAttention(2)} if k else {})
+    ),
     "convolutional": lambda **k: layers.ConvolutionalDecoder(
         2, layers.ConvolutionalDecoderBlock(3, **k), dilations=(1, 2), position=layers.Sinusoidal()
     ),
@@ -54,18 +61,23 @@ def models():
 def expected(model, strategy, written, *, memory, seed):
     """What the definitions choose after each token, all read at once without a cache, and the sum of logs."""
     numbers, rows = uniforms(seed, len(PROMPTS), 12), []
+    read = np.zeros((len(PROMPTS), 13), "int32")  # all at its own place from the left; what comes later is not read
     for row, (prompt, tokens) in enumerate(zip(PROMPTS, written, strict=True)):
-        given = {k: ops.convert_to_tensor(v[row : row + 1]) for k, v in WHERE.items()} if memory else {}
-        everything = [*prompt, *tokens][:-1]
-        logits = ops.convert_to_numpy(model(np.array([everything], "int32"), **given))[0].astype("float64")
+        read[row, : len(prompt) + len(tokens) - 1] = [*prompt, *tokens][:-1]
+    given = {k: ops.convert_to_tensor(v) for k, v in WHERE.items()} if memory else {}
+    logits = ops.convert_to_numpy(model(read, **given)).astype("float64")
+    for row, (prompt, tokens) in enumerate(zip(PROMPTS, written, strict=True)):
         chosen, score = [], 0.0
         for place in range(len(prompt), len(prompt) + len(tokens)):
-            now = logits[place - 1]
-            log_p, seen = now - np.log(np.exp(now).sum()), np.isin(np.arange(N), everything[:place])
+            now = logits[row, place - 1]
+            log_p, seen = now - np.log(np.exp(now).sum()), np.isin(np.arange(N), [*prompt, *tokens][:place])
             factor = np.where(now > 0, 1 / strategy.repetition_penalty, strategy.repetition_penalty)
             now = np.where(seen, now * factor, now)
             order = np.argsort(-now)[: getattr(strategy, "top_k", 1) or N]
             p = np.exp((now[order] - now.max()) / getattr(strategy, "temperature", 1.0))
+            p /= p.sum()
+            p = p[p.cumsum() - p < (getattr(strategy, "top_p", None) or 1.0)]
+            p = p[p >= (getattr(strategy, "min_p", None) or 0.0) * p[0]]
             drawn = np.searchsorted(p.cumsum(), numbers[row, place - len(prompt)] * p.sum(), side="right")
             chosen, score = [*chosen, int(order[drawn])], score + log_p[order[drawn]]
         rows.append((chosen, score))
@@ -76,7 +88,7 @@ def expected(model, strategy, written, *, memory, seed):
     ("strategy", "memory"),
     [
         (Greedy(), False),
-        (Sample(temperature=0.8, top_k=5, repetition_penalty=1.2), True),
+        (Sample(temperature=0.8, top_k=7, top_p=0.9, min_p=0.05, repetition_penalty=1.2), True),
     ],
     ids=["greedy", "sample"],
 )
@@ -92,7 +104,8 @@ def test_each_token_is_what_reading_all_again_chooses(models, family, memory, st
 
 def test_a_stop_token_ends_its_row_alone(models):
     model, strategy = models("transformer", True), Greedy(repetition_penalty=1.7)
-    whole = generate(model, PROMPTS, max_tokens=9, strategy=strategy, **WHERE)
+    whole = generate(model, PROMPTS, max_tokens=9, strategy=strategy, stop=(10_000, 10_001), **WHERE)
+    assert whole.why == ["length"] * 3  # of stop tokens that never come
     stops = (whole.tokens[1][2], 10_000)
     cut = generate(model, PROMPTS, max_tokens=9, strategy=strategy, stop=stops, **WHERE)
     for row, (before, after) in enumerate(zip(whole.tokens, cut.tokens, strict=True)):
@@ -124,6 +137,15 @@ def test_neither_other_rows_nor_the_limit_change_a_row(models):
     assert fewer.tokens == longest.tokens[:2]
     assert shorter.tokens == [tokens[:4] for tokens in longest.tokens]
     assert generate(model, PROMPTS, max_tokens=12, strategy=strategy, seed=8).tokens != longest.tokens
+
+
+@pytest.mark.parametrize("family", ["relative", "convolutional"])
+def test_prompts_of_several_lengths_are_continued_as_each_alone(models, family):
+    model = models(family, False)
+    together = generate(model, PROMPTS, max_tokens=8)
+    alone = [generate(model, [prompt], max_tokens=8) for prompt in PROMPTS]
+    assert together.tokens == [generated.tokens[0] for generated in alone]
+    np.testing.assert_allclose(together.scores, [generated.scores[0] for generated in alone], atol=1e-4)
 
 
 def test_without_a_seed_keras_decides(models):
@@ -182,6 +204,8 @@ def test_a_table_of_positions_is_used_to_its_end_and_not_beyond(models):
     assert len(generate(model, [[2] * 5], max_tokens=9).tokens[0]) == 9
     with pytest.raises(ValueError, match=r"at most 13 positions.*a prompt of 5 tokens and max_tokens=10"):
         generate(model, [[2] * 5, [3]], max_tokens=10)
+    with pytest.raises(ValueError, match=r"a prompt of 14 tokens and max_tokens=1"):
+        generate(model, [[2] * 14], max_tokens=1)
 
 
 def test_logits_that_are_no_numbers_are_refused():
