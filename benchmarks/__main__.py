@@ -20,7 +20,7 @@ RUNS: dict[str, Callable[..., list[dict[str, Any]]]] = {
 }
 SHOWN = {
     "decoding": "batch prompt written peer parameters first_call_seconds median_ms q1_ms q3_ms ratio paired_ratio "
-    "tokens_per_second",
+    "processor_ms processor_ratio tokens_per_second",
     "encoder_block": "batch length width masked training dropout peer parameters deviation median_ms q1_ms q3_ms ratio "
     "paired_ratio utilization",
     "long_attention": "training length peer size deviation peak_mib memory_ratio median_ms q1_ms q3_ms ratio "

@@ -1,6 +1,7 @@
 """Greedy decoding of a decoder of GPT-2's size, beside KerasHub's `generate` and Hugging Face's.
 
 All have random weights of their own, for what they compute in a step does not depend on them; nothing stops early.
+Beside the time on the clock stands that of the processors, which other programs on the machine disturb less.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import dataclasses
 import warnings
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from benchmarks.measure import Worker, in_turn, machine, spread
 
@@ -77,6 +80,7 @@ def _class(peer: str) -> str:
 def _measure(size: Size, workers: dict[str, Worker], repeats: int) -> list[dict[str, Any]]:
     prepared = {name: worker.call("prepare", size) for name, worker in workers.items()}
     seconds = in_turn(workers, repeats=repeats)
+    processor = {name: np.median(worker.call("processor_seconds")) for name, worker in workers.items()}
     ours = next(iter(workers))
     rows = []
     for name, (parameters, first_call) in prepared.items():
@@ -89,6 +93,8 @@ def _measure(size: Size, workers: dict[str, Worker], repeats: int) -> list[dict[
                 "first_call_seconds": first_call,  # compilation included
                 "repeats": repeats,
                 **timing,
+                "processor_ms": processor[name] * 1e3,
+                "processor_ratio": processor[name] / processor[ours],
                 "tokens_per_second": size.batch * size.written / timing["median_ms"] * 1e3,
             }
         )

@@ -25,17 +25,24 @@ class SuiteDecoder:
         keras.config.set_dtype_policy(size.precision)
         self.size, self.model = size, self.make(size)
         self.prompts = np.random.default_rng(0).integers(1, size.vocabulary, (size.batch, size.prompt))
+        self.processor: list[float] = []
         first = self.seconds()
+        self.processor.clear()
         return self.model.count_params(), first
 
     def seconds(self) -> float:
         """Of one batch of texts, whole."""
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         written = self.write()
         seconds = time.perf_counter() - start
+        self.processor.append(time.process_time() - used)
         if written.shape != (self.size.batch, self.size.written):
             raise RuntimeError(f"expected {self.size.written} tokens a row, and {written.shape} came")
         return seconds
+
+    def processor_seconds(self) -> list[float]:
+        """Of all its threads, in each call of `seconds` since it was prepared."""
+        return self.processor
 
     def make(self, size: Size) -> Any:
         """The model."""

@@ -39,12 +39,14 @@ class HuggingFaceDecoder:
         prompts = np.random.default_rng(0).integers(1, size.vocabulary, (size.batch, size.prompt))
         self.size, self.model = size, model
         self.prompts = torch.tensor(prompts, device=self.place)
+        self.processor: list[float] = []
         first = self.seconds()
+        self.processor.clear()
         return sum(weight.numel() for weight in model.parameters()), first
 
     def seconds(self) -> float:
         """Of one batch of texts, whole."""
-        start, written = time.perf_counter(), self.size.written
+        start, used, written = time.perf_counter(), time.process_time(), self.size.written
         with torch.inference_mode():
             found = self.model.generate(
                 self.prompts,
@@ -56,6 +58,11 @@ class HuggingFaceDecoder:
             )
         found = found.cpu()
         seconds = time.perf_counter() - start
+        self.processor.append(time.process_time() - used)
         if found.shape != (self.size.batch, self.size.prompt + written):
             raise RuntimeError(f"expected {written} tokens a row, and {tuple(found.shape)} came with the prompt")
         return seconds
+
+    def processor_seconds(self) -> list[float]:
+        """Of all its threads, in each call of `seconds` since it was prepared."""
+        return self.processor

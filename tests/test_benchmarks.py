@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import encoder_block, long_attention, memory, steps
+from benchmarks import decoding, encoder_block, long_attention, memory, steps
 from benchmarks.case import Case
 from benchmarks.measure import Worker, markdown, save, spread
 
@@ -72,6 +72,17 @@ def test_every_case_has_a_row_for_each_peer(monkeypatch):
     assert rows["deviation"].max() < 1e-5
     assert (rows[["median_ms", "ratio", "paired_ratio", "utilization"]] > 0).all(axis=None)
     assert rows[["hardware", "keras_version", "torch_version"]].notna().all(axis=None)
+
+
+def test_decoding_counts_the_same_weights_and_tokens(monkeypatch):
+    pytest.importorskip("torch", reason="a peer that the extra `backends` installs")
+    pytest.importorskip("transformers", reason="a peer that the extra `parity` installs")
+    monkeypatch.setattr(decoding, "Worker", Here)
+    rows = pd.DataFrame(decoding.run(backend="here", quick=True, repeats=1))
+    assert list(rows["peer"]) == ["suite", "keras_hub", "hugging_face"] * 2
+    assert rows["parameters"].nunique() == 1
+    measured = ["first_call_seconds", "median_ms", "ratio", "processor_ms", "processor_ratio", "tokens_per_second"]
+    assert (rows[measured] > 0).all(axis=None)
 
 
 def test_a_peer_on_another_device_is_left_out_aloud(monkeypatch):
