@@ -10,13 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import decoding, encoder_block, long_attention
+from benchmarks import decoding, encoder_block, long_attention, time_to_quality
 from benchmarks.measure import RESULTS, markdown, save
 
 RUNS: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "decoding": decoding.run,
     "encoder_block": encoder_block.run,
     "long_attention": long_attention.run,
+    "time_to_quality": time_to_quality.run,
 }
 SHOWN = {
     "decoding": "batch prompt written peer parameters first_call_seconds median_ms q1_ms q3_ms ratio paired_ratio "
@@ -25,6 +26,7 @@ SHOWN = {
     "paired_ratio utilization",
     "long_attention": "training length peer size deviation peak_mib memory_ratio median_ms q1_ms q3_ms ratio "
     "kib_per_token microseconds_per_token",
+    "time_to_quality": "repeat peer parameters loss wanted_loss seconds cpu_seconds ratio wanted_ratio ok",
 }
 
 
