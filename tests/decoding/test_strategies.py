@@ -131,6 +131,7 @@ def test_random_numbers_belong_to_seed_and_row():
         (lambda: Beam(0), "size of at least 1. Received: size=0"),
         (lambda: Beam(3, n_best=4), "n_best from 1 to size=3. Received: n_best=4"),
         (lambda: Beam(3, length_penalty=-1), "length_penalty of at least 0. Received: length_penalty=-1"),
+        (lambda: Beam(3, coverage_penalty=-1), "coverage_penalty of at least 0. Received: coverage_penalty=-1"),
     ],
 )
 def test_impossible_settings_are_refused(make, message):
