@@ -133,6 +133,16 @@ def test_the_n_best_come_with_scores_the_best_first(model):
     assert [len(answers) for answers in greedy] == [1, 1]
 
 
+def test_a_beam_may_be_told_to_read_all_of_the_source(model):
+    def scores(penalty):
+        [answers] = TASK.write(
+            model, TRAIN[:1], SPEC, Writing(beam=2, n_best=2, max_tokens=6, coverage_penalty=penalty)
+        )
+        return [answer["score"] for answer in answers]
+
+    assert max(scores(3.0)) < min(scores(0.0))  # what is not read counts against a translation
+
+
 def test_drawn_translations_follow_the_seed(model):
     def drawn(seed):
         writing = Writing(temperature=2.0, top_k=50, seed=seed, n_best=2, max_tokens=6)
