@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import math
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 MODELS = 24
 """The most models of a plot; of more, the best are shown."""
@@ -22,11 +22,8 @@ MODELS = 24
 SAID = 12
 """The most models whose figures are in the words of a plot."""
 
-CEILING = "ceiling"
-"""The model whose rows are the best possible answers."""
-
-LEVELS = (CEILING, "majority")
-"""What no model can beat and what each should: lines across a plot, and no points."""
+HUGE = 1e100
+"""No score and no cost that means anything is as large."""
 
 Row = Mapping[str, Any]
 """A row of the board, `None` for what it lacks."""
@@ -79,37 +76,56 @@ class Plot:
     text: str = ""
 
 
-def of(rows: Sequence[Row], intervals: Mapping[str, tuple[float, float]], runs: Path | None) -> list[Plot]:
+def of(
+    models: Mapping[str, Sequence[Row]],
+    *,
+    metric: str,
+    higher_is_better: bool,
+    levels: Mapping[str, float] = MappingProxyType({}),
+    intervals: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+    runs: Path | None = None,
+) -> list[Plot]:
     """All plots of one contest.
 
     Args:
-        rows: rows of status ok of one task, dataset and metric, one for each run.
+        models: each model's rows, one for each seed, all with a score.
+        metric: what the scores are.
+        higher_is_better: its direction.
+        levels: scores that are lines across, such as the best possible one.
         intervals: each model's interval of the mean, where it is known.
         runs: the folder with the runs' directories, for learning curves.
     """
-    levels = {model: found[0]["value"] for model in LEVELS if (found := [r for r in rows if r["model"] == model])}
-    models: dict[str, list[Row]] = {}
-    for row in rows:
-        if row["model"] not in levels:
-            models.setdefault(str(row["model"]), []).append(row)
-    if not models:
+    means = {model: statistics.fmean(row["value"] for row in rows) for model, rows in models.items() if _sane(rows)}
+    best = sorted(means, key=lambda model: means[model], reverse=higher_is_better)[:MODELS]
+    if not best:
         return []
-    higher = bool(rows[0]["higher_is_better"])
-    means = {model: statistics.fmean(row["value"] for row in part) for model, part in models.items()}
-    best = sorted(means, key=lambda model: means[model], reverse=higher)[:MODELS]
     models = {model: models[model] for model in best}
-    metric = str(rows[0]["metric"])
-    plots = [_cost(models, "params", metric, "parameters", "params", levels, higher)]
-    for device in sorted({str(row["device"] or "") for part in models.values() for row in part}):
-        same = {m: [row for row in part if str(row["device"] or "") == device] for m, part in models.items()}
-        where = f", on {device or 'unknown hardware'}"
-        name = f"seconds-{slug(device) or 'unknown'}"
-        there = {model: part for model, part in same.items() if part}
-        plots.append(_cost(there, "train_seconds", metric, "seconds of training", name, levels, higher, where))
+    axis = _Axis("params", "parameters", f"{metric} against parameters", "params")
+    plots = [_cost(models, metric, axis, levels, higher_is_better)]
+    for device in sorted({str(row["device"] or "") for rows in models.values() for row in rows}):
+        same = {model: [row for row in rows if str(row["device"] or "") == device] for model, rows in models.items()}
+        title = f"{metric} against seconds of training, on {device or 'unknown hardware'}"
+        axis = _Axis("train_seconds", "seconds of training", title, f"seconds-{slug(device) or 'unknown'}")
+        there = {model: rows for model, rows in same.items() if rows}
+        plots.append(_cost(there, metric, axis, levels, higher_is_better))
     plots.append(_spread(models, metric, intervals, levels))
     if runs is not None:
         plots.append(_curves(models, runs))
     return [plot for plot in plots if plot.series]
+
+
+def _sane(rows: Sequence[Row]) -> bool:
+    """Whether scores can be drawn at all."""
+    return bool(rows) and all(row["value"] is not None and abs(row["value"]) < HUGE for row in rows)
+
+
+class _Axis(NamedTuple):
+    """A cost: its column, what the axis says, the plot's title and name."""
+
+    column: str
+    label: str
+    title: str
+    name: str
 
 
 def front(points: Iterable[tuple[float, float]], *, higher_is_better: bool = True) -> list[tuple[float, float]]:
@@ -130,20 +146,17 @@ def front(points: Iterable[tuple[float, float]], *, higher_is_better: bool = Tru
 
 def _cost(
     models: Mapping[str, Sequence[Row]],
-    column: str,
     metric: str,
-    label: str,
-    name: str,
+    axis: _Axis,
     levels: Mapping[str, float],
     higher_is_better: bool,
-    where: str = "",
 ) -> Plot:
     """Score against a cost; left and up is better, or left and down."""
     series, missing = [], []
     for model, rows in models.items():
-        costs, values = [row[column] for row in rows], [row["value"] for row in rows]
+        costs, values = [row[axis.column] for row in rows], [row["value"] for row in rows]
         cost = statistics.fmean(costs) if all(cost is not None for cost in costs) else 0.0
-        if cost > 0 and math.isfinite(cost):
+        if 1 / HUGE < cost < HUGE:
             series.append(Series(model, (Point(cost, statistics.fmean(values), min(values), max(values)),)))
         else:
             missing.append(model)
@@ -154,9 +167,9 @@ def _cost(
     if missing:
         text += f" Without a figure: {_listed(missing)}."
     return Plot(
-        name=name,
-        title=f"{metric} against {label}{where}",
-        x=label,
+        name=axis.name,
+        title=axis.title,
+        x=axis.label,
         y=metric,
         series=tuple(series),
         log=True,
@@ -232,7 +245,7 @@ def _history(path: Path) -> list[Point]:
         with path.open(encoding="utf8", newline="") as file:
             for row in csv.DictReader(file):
                 x, y = float(row["epoch"]), float(row["score"])
-                if math.isfinite(x) and math.isfinite(y):
+                if abs(x) < HUGE and abs(y) < HUGE:  # false for NaN, too
                     points.append(Point(x, y))
     except (OSError, ValueError, KeyError, TypeError, csv.Error):  # not there, or not a run's history: no curve
         return []

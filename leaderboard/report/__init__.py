@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import jinja2
 from markupsafe import Markup
 
+from leaderboard import contests
 from leaderboard.report import svg, view
 from leaderboard.store import read_csv
 
@@ -82,9 +83,10 @@ def plots(board: pd.DataFrame, folder: Path, *, runs: Path | None = None) -> lis
     from leaderboard.report import images
 
     folder.mkdir(parents=True, exist_ok=True)
-    styles, paths = view.styles(board), []
-    for name, heading, found in view.plots(board, runs=runs):
-        for plot in found:
+    found = contests.gather(contests.usable(board)[0], runs=[runs] if runs else [])
+    styles, paths = view.styles(found), []
+    for name, heading, drawn in view.plots(found, runs=runs):
+        for plot in drawn:
             paths += images.save(plot, folder / f"{name}-{plot.name}", styles, heading=heading)
     return paths
 

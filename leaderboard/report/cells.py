@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from leaderboard.plots import number
+from leaderboard.plots import HUGE, number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,12 +58,16 @@ class Table:
 
 def figure(value: float | None) -> Cell:
     """A number's cell; empty where there is none."""
-    return Cell() if value is None else Cell(number(value), float(value))
+    return Cell() if value is None or value != value else Cell(number(value), _sorted_by(value))
 
 
 def count(value: float | None) -> Cell:
     """A whole number's cell, thousands parted."""
-    return Cell() if value is None else Cell(f"{value:,.0f}", float(value))
+    return Cell() if value is None or value != value else Cell(f"{value:,.0f}", _sorted_by(value))
+
+
+def _sorted_by(value: float) -> float:
+    return max(-HUGE, min(float(value), HUGE))
 
 
 def text(*values: Any) -> Cell:

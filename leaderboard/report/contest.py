@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from leaderboard import plots as drawings
-from leaderboard.plots import LEVELS, Plot, Row
+from leaderboard import slices as parts
+from leaderboard.contests import CEILING, FLOOR, SPEED, Contest, Entry
+from leaderboard.plots import Plot, Row
 from leaderboard.report.cells import Cell, Heading, Table, count, figure, text
 
 _COSTS = {
@@ -21,7 +21,8 @@ _COSTS = {
     "tokens_per_second": Heading("tokens/s", numeric=True, title="in training"),
     "peak_memory_mb": Heading("memory MiB", numeric=True, title="the peak"),
 }
-_SPEEDS = {"train_seconds", "compile_seconds", "examples_per_second", "tokens_per_second"}
+LEVELS = (CEILING, FLOOR)
+"""What no model can beat and what each should: lines across the plots, and apart from the ranks."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,14 +50,14 @@ class Section:
     standings: Table
     references: Table | None
     others: Table | None
-    slices: Sequence[Table]
+    slices: Table | None
     plots: Sequence[Plot]
     models: Sequence[str]
 
 
 def section(
     name: str,
-    rows: Sequence[Row],
+    contest: Contest,
     standings: Sequence[Standing],
     *,
     others: Sequence[Row],
@@ -67,62 +68,76 @@ def section(
 
     Args:
         name: its id on the page.
-        rows: its rows of status ok, one for each run.
-        standings: its models, the best first.
+        contest: its models and their runs.
+        standings: the models with a mean, the best first.
         others: the same runs' other metrics: a row for each metric and model with mean and number of seeds.
         references: published figures on the same dataset.
         runs: the folder with the runs' directories.
     """
-    first = rows[0]
-    better = "higher is better" if first["higher_is_better"] else "lower is better"
-    about = (
-        f"{first['metric']}, {better}; split {first['split']}, "
-        f"{count(first['n_examples']).text or 'unknown'} examples; "
-        f"task version {first['task_version']}, data {first['dataset_hash']}"
-    )
-    intervals = {s.model: (s.low, s.high) for s in standings if s.low is not None and s.high is not None}
-    plots = drawings.of(rows, intervals, runs)
-    drawn = {series.name for plot in plots for series in plot.series}
+    entries = {entry.label: entry for entry in contest.entries}
+    sizes = {row["n_examples"] for entry in contest.entries for row in entry.rows if row["n_examples"] is not None}
+    plots = drawn(contest, standings, runs)
+    marked = {series.name for plot in plots for series in plot.series}
+    notes = [f"{standing.model}: {standing.note}" for standing in standings if standing.note]
+    notes += [f"{entry.label}: no mean, for a seed has no score" for entry in entries.values() if not entry.complete]
     return Section(
         id=name,
-        task=str(first["task"]),
-        title=f"{first['task']}: {first['dataset']}",
-        about=about,
-        notes=[f"{standing.model}: {standing.note}" for standing in standings if standing.note],
-        standings=_standings(rows, standings),
+        task=str(contest.task),
+        title=f"{contest.task}: {contest.dataset}",
+        about=(
+            f"{contest.metric}, {'higher' if contest.higher_is_better else 'lower'} is better; split {contest.split}, "
+            f"{' or '.join(f'{size:,}' for size in sorted(sizes)) or 'unknown'} examples; "
+            f"task version {contest.task_version}, data {contest.dataset_hash}"
+        ),
+        notes=notes,
+        standings=_standings(contest, entries, standings),
         references=_references(references),
-        others=_others(others, rows, [standing.model for standing in standings]),
-        slices=[],
+        others=_others(others, contest, standings),
+        slices=_slices(contest, standings, runs),
         plots=plots,
-        models=[standing.model for standing in standings if standing.model in drawn],
+        models=[standing.model for standing in standings if standing.model in marked],
     )
 
 
-def _standings(rows: Sequence[Row], standings: Sequence[Standing]) -> Table:
-    first = rows[0]
+def drawn(contest: Contest, standings: Sequence[Standing], runs: Path | None) -> list[Plot]:
+    """A contest's plots."""
+    complete = [entry for entry in contest.entries if entry.complete]
+    return drawings.of(
+        {entry.label: entry.rows for entry in complete if entry.model not in LEVELS},
+        metric=str(contest.metric),
+        higher_is_better=bool(contest.higher_is_better),
+        levels={entry.model: float(entry.runs.scores.mean()) for entry in complete if entry.model in LEVELS},
+        intervals={s.model: (s.low, s.high) for s in standings if s.low is not None and s.high is not None},
+        runs=runs,
+    )
+
+
+def _standings(contest: Contest, entries: Mapping[str, Entry], standings: Sequence[Standing]) -> Table:
+    rows = [row for entry in entries.values() for row in entry.rows]
     shown = [column for column in _COSTS if any(row[column] is not None for row in rows)]
     ranked = any(standing.rank is not None for standing in standings)
     spread = any(standing.low is not None for standing in standings)
     headings = [Heading("model")]
     headings += [Heading("rank", numeric=True, title="models that no test separates share a rank")] if ranked else []
-    headings.append(Heading(str(first["metric"]), numeric=True, title="mean over seeds"))
+    headings.append(Heading(str(contest.metric), numeric=True, title="mean over seeds"))
     headings += [Heading("95 % interval", numeric=True, title="of the mean")] if spread else []
     headings += [Heading("seeds", numeric=True), *(_COSTS[column] for column in shown)]
-    lines: dict[str, list[Cell]] = {}
+    lines: list[list[Cell]] = []
+    apart: list[list[Cell]] = []
     for standing in standings:
-        mine = [row for row in rows if row["model"] == standing.model]
+        entry = entries[standing.model]
         line = [Cell(standing.model, model=standing.model)]
         line += [count(standing.rank)] if ranked else []
         line.append(figure(standing.mean))
         line += [_interval(standing)] if spread else []
-        line += [count(standing.seeds), *(_cost(mine, column) for column in shown)]
-        line += [_listed(mine, "device"), _listed(mine, "precision")]
-        lines[standing.model] = line
+        line += [count(standing.seeds), *(_cost(entry, column) for column in shown)]
+        line += [text(entry.told("device")), text(entry.told("precision"))]
+        (apart if entry.model in LEVELS else lines).append(line)
     return Table(
-        caption=f"models on {first['dataset']}, the best first",
+        caption=f"models on {contest.dataset}, the best first",
         headings=[*headings, Heading("device"), Heading("precision")],
-        rows=[line for model, line in lines.items() if model not in LEVELS],
-        apart=[line for model, line in lines.items() if model in LEVELS],
+        rows=lines,
+        apart=apart,
     )
 
 
@@ -132,19 +147,12 @@ def _interval(standing: Standing) -> Cell:
     return Cell(f"{figure(standing.low).text} to {figure(standing.high).text}", standing.low)
 
 
-def _cost(rows: Sequence[Row], column: str) -> Cell:
+def _cost(entry: Entry, column: str) -> Cell:
     """A mean over seeds; none where a seed has no figure, or where times are of different hardware."""
-    values = [row[column] for row in rows]
-    if not values or any(value is None or not math.isfinite(value) for value in values):
-        return Cell()
-    if column in _SPEEDS and len({row["device"] for row in rows}) > 1:
+    mean = entry.cost(column)
+    if mean is None and column in SPEED and all(row[column] is not None for row in entry.rows):
         return Cell("mixed", title="the runs were on different hardware")
-    mean = sum(values) / len(values)
     return count(mean) if column == "params" else figure(mean)
-
-
-def _listed(rows: Sequence[Row], column: str) -> Cell:
-    return Cell(", ".join(sorted({str(row[column]) for row in rows if row[column]})))
 
 
 def _references(found: Sequence[Row]) -> Table | None:
@@ -183,18 +191,50 @@ def _address(source: str) -> str:
     return next((word.rstrip(",;") for word in source.split() if word.startswith("https://")), "")
 
 
-def _others(found: Sequence[Row], runs: Sequence[Row], order: Sequence[str]) -> Table | None:
-    """The other metrics of a contest's runs: means over seeds, nothing where a seed is missing."""
-    if not found:
+def _others(found: Sequence[Row], contest: Contest, standings: Sequence[Standing]) -> Table | None:
+    """The other metrics of a contest's runs: means over seeds, nothing where a seed is missing.
+
+    A model that stands here with several configurations is left out: its rows of other metrics do not say which.
+    """
+    models = [entry.model for s in standings for entry in contest.entries if entry.label == s.model == entry.model]
+    if not found or not models:
         return None
-    seeds = Counter(str(row["model"]) for row in runs)
-    means = {(row["metric"], row["model"]): row["mean"] for row in found if row["seeds"] == seeds[row["model"]]}
+    seeds = {entry.model: len(entry.rows) for entry in contest.entries}
+    means = {
+        (row["metric"], row["model"]): row["mean"] for row in found if row["seeds"] == seeds.get(str(row["model"]))
+    }
     direction = {row["metric"]: row["higher_is_better"] for row in found}
     return Table(
-        caption=f"other metrics on {runs[0]['dataset']}, means over seeds",
-        headings=[Heading("metric"), *(Heading(model, numeric=True) for model in order)],
+        caption=f"other metrics on {contest.dataset}, means over seeds",
+        headings=[Heading("metric"), *(Heading(model, numeric=True) for model in models)],
         rows=[
-            [Cell(f"{metric} {'↑' if higher else '↓'}"), *(figure(means.get((metric, model))) for model in order)]
+            [Cell(f"{metric} {'↑' if higher else '↓'}"), *(figure(means.get((metric, model))) for model in models)]
             for metric, higher in direction.items()
         ],
     )
+
+
+def _slices(contest: Contest, standings: Sequence[Standing], runs: Path | None) -> Table | None:
+    """The models on parts of the test set, each with its paired gap to the model that is best on the whole of it."""
+    found = parts.of(contest, [runs]) if runs else []
+    if not found:
+        return None
+    models = [standing.model for standing in standings if standing.model in found[0].gaps]
+    return Table(
+        caption=f"where models differ on {contest.dataset}",
+        headings=[
+            Heading("part of the test set"),
+            Heading("examples", numeric=True),
+            *(Heading(model, numeric=True, title="score, and the gap to the best model") for model in models),
+        ],
+        rows=[
+            [Cell(f"{each.feature}: {each.part}"), count(each.examples), *(_gap(each.gaps[model]) for model in models)]
+            for each in found
+        ],
+    )
+
+
+def _gap(gap: parts.Gap) -> Cell:
+    if not gap.low < gap.high:
+        return figure(gap.score)
+    return Cell(f"{gap.score:.4f} ({gap.behind:+.4f}; {gap.low:+.4f} to {gap.high:+.4f})", gap.score)

@@ -144,7 +144,7 @@ def _linear(low: float, high: float, start: float, end: float) -> Scale:
 
 def _padded(low: float, high: float) -> tuple[float, float]:
     """The range with room at both ends, and some room where it is a single value."""
-    room = (high - low) * 0.06 or abs(high) * 0.05 or 0.5
+    room = (high - low) * 0.06 if high - low > 1e-9 * max(abs(low), abs(high), 1e-9) else abs(high) * 0.05 or 0.5
     return low - room, high + room
 
 
@@ -155,7 +155,7 @@ def _round(low: float, high: float) -> Ticks:
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     places = [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
-    return Ticks(places, [f"{place:,.{digits}f}" for place in places])
+    return Ticks(places, [f"{place:,.{digits}f}" if digits < 7 else f"{place:.3g}" for place in places])
 
 
 def powers(low: float, high: float) -> Ticks:

@@ -4,12 +4,19 @@ from leaderboard import plots
 
 
 def row(model="transformer", seed=0, value=0.5, **changes):
-    base = {"run_id": f"{model}-{seed}", "metric": "f1", "higher_is_better": True, "params": 100, "train_seconds": 2.0}
-    return {**base, "device": "cpu", "model": model, "seed": seed, "value": value, **changes}
+    base = {"run_id": f"{model}-{seed}", "model": model, "params": 100, "train_seconds": 2.0, "device": "cpu"}
+    return {**base, "seed": seed, "value": value, **changes}
 
 
-def plot(name, rows, intervals=None, runs=None):
-    return next(found for found in plots.of(rows, intervals or {}, runs) if found.name == name)
+def of(rows, **options):
+    models = {}
+    for one in rows:
+        models.setdefault(one["model"], []).append(one)
+    return plots.of(models, **{"metric": "f1", "higher_is_better": True, **options})
+
+
+def plot(name, rows, **options):
+    return next(found for found in of(rows, **options) if found.name == name)
 
 
 @pytest.mark.parametrize(
@@ -44,28 +51,28 @@ def test_a_model_without_a_cost_is_left_out_and_named(cost):
 
 
 def test_one_seed_without_a_cost_leaves_no_mean_over_the_others():
-    assert [p.name for p in plots.of([row(), row(seed=1, params=None)], {}, None)] == ["seconds-cpu", "seeds"]
+    assert [p.name for p in of([row(), row(seed=1, params=None)])] == ["seconds-cpu", "seeds"]
 
 
 def test_times_of_different_hardware_never_share_a_plot():
     rows = [row(), row("cnn", train_seconds=9.0), row(seed=1, device="gpu", train_seconds=0.1)]
-    names = {p.name: [s.name for s in p.series] for p in plots.of(rows, {}, None)}
+    names = {p.name: [s.name for s in p.series] for p in of(rows)}
     assert names["seconds-cpu"] == ["transformer", "cnn"]
     assert names["seconds-gpu"] == ["transformer"]
     assert plot("seconds-gpu", rows).series[0].points[0].x == 0.1
 
 
-def test_ceiling_and_floor_are_lines_and_are_drawn_only_near_the_points():
-    rows = [row(value=0.8), row("cnn", value=0.7), row("ceiling", value=0.82), row("majority", value=0.1)]
-    found = plot("params", rows)
-    assert {series.name for series in found.series} == {"transformer", "cnn"}
-    assert found.levels == {"ceiling": 0.82, "majority": 0.1}
+def test_ceiling_and_floor_are_drawn_only_near_the_points():
+    levels = {"ceiling": 0.82, "majority": 0.1}
+    found = plot("params", [row(value=0.8), row("cnn", value=0.7)], levels=levels)
     assert plots.levels_within(found) == {"ceiling": 0.82}
     assert "Majority: 0.1000" in found.text
 
 
 def test_every_seed_is_a_point_beside_the_mean_with_its_interval():
-    found = plot("seeds", [row(value=v, seed=s) for s, v in enumerate((0.5, 0.6, 0.7))], {"transformer": (0.4, 0.8)})
+    found = plot(
+        "seeds", [row(value=v, seed=s) for s, v in enumerate((0.5, 0.6, 0.7))], intervals={"transformer": (0.4, 0.8)}
+    )
     mean, *seeds = found.series[0].points
     assert (mean.y, mean.low, mean.high) == (pytest.approx(0.6), 0.4, 0.8)
     assert [point.y for point in seeds] == [0.5, 0.6, 0.7]
@@ -75,8 +82,7 @@ def test_every_seed_is_a_point_beside_the_mean_with_its_interval():
 
 @pytest.mark.parametrize(("higher", "best"), [(True, "model39"), (False, "model0")])
 def test_of_many_models_the_best_are_shown(higher, best):
-    rows = [row(f"model{i}", value=i / 100, higher_is_better=higher) for i in range(40)]
-    found = plot("seeds", rows)
+    found = plot("seeds", [row(f"model{i}", value=i / 100) for i in range(40)], higher_is_better=higher)
     assert found.names[0] == best
     assert len(found.series) == plots.MODELS
     assert "12 more" in found.text
@@ -108,4 +114,9 @@ def test_an_id_that_is_no_plain_name_has_no_directory(tmp_path, run_id):
 
 
 def test_without_models_there_is_nothing_to_draw():
-    assert plots.of([row("ceiling")], {}, None) == []
+    assert of([]) == []
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308, None])
+def test_a_score_that_cannot_be_is_not_drawn(value):
+    assert [[s.name for s in p.series] for p in of([row(), row("cnn", value=value)])] == [["transformer"]] * 3

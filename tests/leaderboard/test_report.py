@@ -1,6 +1,8 @@
 """The page: whole without network and scripts, nothing of the data becomes HTML, tables and plots say what is so."""
 
 import html.parser
+import math
+import random
 import re
 from collections import Counter
 
@@ -247,6 +249,26 @@ def test_an_empty_board_is_a_page_all_the_same(tmp_path, text):
     path.write_text(",".join(leaderboard.COLUMNS) + "\n" if text else "")
     page = Page(make(path, tmp_path))
     assert "0 rows of 0 runs" in [e["text"] for e in page.all("p")]
+
+
+ODD = {
+    "Float64": [math.nan, math.inf, -math.inf, 0.0, -1.0, 1e308, -1e308, 5e-324, None],
+    "Int64": [None, 0, -1, 2**62, -(2**62)],
+    "boolean": [None, True, False],
+    "string": [None, "", "<b>&\"'", "x" * 9000, "\x01\x1b", "\u202e", "😀", "..", "{{ 7 * 7 }}", "ceiling", "majority"],
+}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_stands_in_the_cells_the_page_is_whole(board, tmp_path, seed):
+    table, dice = report.read([board]), random.Random(seed)
+    for _ in range(dice.randint(1, 60)):
+        column = dice.choice(list(table.columns))
+        table.loc[dice.randrange(len(table)), column] = dice.choice(ODD[str(table[column].dtype)])
+    page = Page(report.page(table, references.load(), output=tmp_path / "report.html", runs=tmp_path))
+    places = " ".join(e[key] for e in page.elements for key in ("d", "x", "y", "x1", "y1", "y2", "data-v") if key in e)
+    assert not re.search("nan|inf|None", places)
+    assert {e["tag"] for e in page.elements} <= TAGS
 
 
 def test_a_row_that_stands_in_two_boards_counts_once(board):

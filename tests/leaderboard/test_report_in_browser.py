@@ -166,6 +166,8 @@ def test_the_page_itself_never_scrolls_sideways(shown, width):
         .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.table'))
         .map(e => e.outerHTML.slice(0, 90))"""
     assert shown.execute_script(wide) == []
+    cells = "return Math.max(...[...document.querySelectorAll('td, th')].map(e => e.getBoundingClientRect().width))"
+    assert shown.execute_script(cells) < 500  # a name of thousands of characters takes several lines
     root = "const root = document.documentElement; return [root.scrollWidth, root.clientWidth]"
     whole, seen = shown.execute_script(root)
     assert whole == seen <= width
