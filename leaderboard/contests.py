@@ -38,7 +38,6 @@ COST = (
 SPEED = ("train_seconds", "compile_seconds", "examples_per_second", "tokens_per_second")
 """Costs that mean nothing across devices."""
 
-_NUMBERS = 20_000_000  # of the matrix of draws, at most
 _NAMED = 3  # runs that a message names
 
 Row = Mapping[str, Any]
@@ -215,7 +214,7 @@ def _with_outcomes(entries: Sequence[Entry], runs: Sequence[Path]) -> list[Entry
     if not sizes:
         return list(entries)
     examples = max(set(sizes), key=sizes.count)
-    weights = resampling.draws(examples, count=min(resampling.DRAWS, max(200, _NUMBERS // examples)))
+    weights = resampling.draws(min(examples, resampling.BLOCKS))
     return [
         dataclasses.replace(entry, parts=found, weights=weights)
         if found and all(len(part.parts) == examples for part in found)

@@ -56,8 +56,18 @@ class Scores:
         return float(self.combine(self.parts.sum(axis=0)))
 
     def drawn(self, weights: np.ndarray) -> np.ndarray:
-        """The scores (B,) where each example counts as often as `weights` (B, N) says."""
-        return self.combine(weights @ self.parts)
+        """The scores (B,) where each example counts as often as `weights` (B, N) says.
+
+        Where the weights are for fewer blocks than there are examples, each block counts as often. Examples are dealt
+        to blocks like cards, the same ones for all runs.
+        """
+        blocks = weights.shape[1]
+        if blocks == len(self.parts):
+            return self.combine(weights @ self.parts)
+        order = np.random.default_rng(0).permutation(len(self.parts))
+        sums = np.zeros((blocks, self.parts.shape[1]))
+        np.add.at(sums, np.arange(len(order)) % blocks, self.parts[order])
+        return self.combine(weights @ sums)
 
 
 def read(runs: Sequence[Path], run_id: str) -> list[dict[str, Any]] | None:
