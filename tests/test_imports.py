@@ -12,7 +12,7 @@ FRAMEWORKS = {"keras", "keras_hub", "tensorflow", "jax", "torch"}
 ALLOWED = {
     "suite/checks": {"suite.checks", "suite.layers", "suite.errors", "suite.report", "suite.target"},
     "suite/layers": {"suite.layers"},
-    "suite/decoding": {"suite.decoding", "suite.backend"},
+    "suite/decoding": {"suite.decoding", "suite.backend", "suite.layers"},
     "suite/heads": {"suite.heads", "suite.layers", "suite.task", "suite.backend", "suite.decoding"},
     "suite/models": {"suite.layers", "suite.models", "suite.target", "suite.errors"},
     "suite/metrics": {"suite.metrics"},

@@ -55,7 +55,7 @@ def settled(writing: Writing, *, beams: bool = True) -> Writing:
             if getattr(writing, name) is not None:
                 raise InputError(f"--beam and {_flag(name)}: a beam search draws nothing; give one of them")
         if writing.n_best > writing.beam:
-            raise InputError(f"--n-best {writing.n_best} is more than --beam {writing.beam} finds")
+            raise InputError(f"--top {writing.n_best} is more than --beam {writing.beam} finds")
     temperature = TEMPERATURE if writing.temperature is None and writing.beam is None else writing.temperature
     max_tokens = MAX_TOKENS if writing.max_tokens is None else writing.max_tokens
     return dataclasses.replace(writing, temperature=temperature, max_tokens=max_tokens)

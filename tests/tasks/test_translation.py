@@ -177,7 +177,7 @@ def test_no_token_at_all_and_a_stop_that_never_comes(model):
     [
         ({"beam": 0}, "--beam is at least 1"),
         ({"beam": 300}, r"--beam 300: more than the \d+ pieces of the vocabulary"),
-        ({"beam": 2, "n_best": 3}, "--n-best 3 is more than --beam 2 finds"),
+        ({"beam": 2, "n_best": 3}, "--top 3 is more than --beam 2 finds"),
         ({"beam": 2, "temperature": 0.5}, "--beam and --temperature"),
         ({"max_tokens": -1}, "--max-tokens is at least 0"),
         ({"temperature": -1.0}, "--temperature is at least 0"),
