@@ -130,4 +130,4 @@ def _beginning(text: str, stop: str) -> int:
 
 
 def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    return "--top" if name == "n_best" else f"--{name.replace('_', '-')}"

@@ -1,7 +1,7 @@
 """Where a written text ends, and what may be asked for."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from suite.data import bpe, characters
@@ -21,6 +21,8 @@ def written(tokens, stop=(), tokenizer=PIECES):
 @given(st.text(alphabet="ab\n東🐟", max_size=30), st.lists(st.text(alphabet="ab\n東", max_size=3), max_size=3))
 @settings(deadline=None, max_examples=500)
 def test_pieces_put_together_are_the_text_before_the_first_stop(text, stop):
+    # One that stands inside another is complete first, and ends the text although the other began before it.
+    assume(not any(one and one != other and one in other for one in stop for other in stop))
     parts, ending = written(PIECES.encode(text), stop)
     places = [text.find(each) for each in stop if each and each in text]
     assert "".join(parts) == (text[: min(places)] if places else text)
