@@ -26,8 +26,40 @@ Example:
 >>> folder.cleanup()
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from leaderboard.hygiene import times_scored
 from leaderboard.schema import COLUMNS, SCHEMA_VERSION, rows
 from leaderboard.store import append, check, read_csv
 
-__all__ = ["COLUMNS", "SCHEMA_VERSION", "append", "check", "read_csv", "rows", "times_scored"]
+if TYPE_CHECKING:
+    from leaderboard.comparing import compare
+    from leaderboard.merging import merge
+    from leaderboard.standings import study, summary
+
+_HEAVY = {"compare": "comparing", "merge": "merging", "study": "standings", "summary": "standings"}
+
+__all__ = [
+    "COLUMNS",
+    "SCHEMA_VERSION",
+    "append",
+    "check",
+    "compare",
+    "merge",
+    "read_csv",
+    "rows",
+    "study",
+    "summary",
+    "times_scored",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs NumPy and pandas is imported when it is asked for: whoever appends a row need not wait for them."""
+    if name not in _HEAVY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"leaderboard.{_HEAVY[name]}"), name)

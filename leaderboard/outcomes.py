@@ -72,8 +72,8 @@ class Scores:
 
 def read(runs: Sequence[Path], run_id: str) -> list[dict[str, Any]] | None:
     """A run's outcomes from the first of the folders that has them; `None` where none has, or they are damaged."""
-    if run_id in ("", ".", "..") or any(character in run_id for character in "/\\\0"):
-        return None  # an id is the name of a directory and leads nowhere else
+    if not is_name(run_id):
+        return None
     for folder in runs:
         try:
             text = (folder / run_id / "outcomes.jsonl").read_text("utf8")
@@ -86,6 +86,17 @@ def read(runs: Sequence[Path], run_id: str) -> list[dict[str, Any]] | None:
         if found and all(isinstance(each, dict) for each in found):
             return found
     return None
+
+
+def is_name(run_id: str) -> bool:
+    """Whether an id can be the name of a directory; no other leads anywhere.
+
+    Example:
+
+    >>> is_name("r1"), is_name(".."), is_name("/etc")
+    (True, False, False)
+    """
+    return run_id not in ("", ".", "..") and not any(character in run_id for character in "/\\\0")
 
 
 def scores(metric: str, outcomes: Sequence[Outcome], *, value: float | None = None) -> Scores | None:

@@ -6,7 +6,7 @@ would do so they cannot say: see `leaderboard.resampling` for several seeds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -113,7 +113,7 @@ def wilson(right: int, examples: int, confidence: float = 0.95) -> tuple[float, 
     return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
-def holm(p: np.ndarray) -> np.ndarray:
+def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
     """P-values raised so that, among all those given, one false alarm is as rare as a single test's.
 
     NaN, a test that could not be made, stays NaN and does not count.

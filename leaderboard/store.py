@@ -135,6 +135,31 @@ def read_csv(path: str | os.PathLike[str]) -> pd.DataFrame:
     return pd.DataFrame(made)
 
 
+def write_csv(path: str | os.PathLike[str], board: pd.DataFrame, *, wait_seconds: float = LOCK_SECONDS) -> None:
+    """Write a whole board, such as one that was merged, to a new file; columns of others are kept.
+
+    Raises:
+        InputError: the file is there already, or cannot be written.
+        RunError: as `append`.
+    """
+    path = _real(path)
+    header = [*COLUMNS, *(name for name in board.columns if name not in COLUMNS)]
+    columns = []
+    for name in header:
+        values = board[name].to_numpy(dtype=object, na_value=None).tolist()
+        foreign = name not in COLUMNS
+        columns.append([value or "" for value in values] if foreign else [to_cell(name, value) for value in values])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(zip(*columns, strict=True))
+    with _writing(path, wait_seconds):
+        if path.exists() and path.stat().st_size:
+            raise InputError(f"{path} is there already and is not overwritten. Name another file")
+        with _copy(path, text.getvalue().encode()) as copy:
+            copy.replace(path)
+
+
 class _Values(dict[str, Any]):
     """A column's cells and their values: most cells stand in many rows, and are then made once and held once."""
 

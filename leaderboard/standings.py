@@ -220,7 +220,7 @@ def overall(results: Sequence[Result]) -> tuple[pd.DataFrame, str]:
     )
     left_out = sorted({label for some in means for label in some} - set(models))
     names = ", ".join(f"{results[number].contest.task} on {results[number].contest.dataset}" for number in common)
-    note = f"mean rank over {len(tasks)} tasks ({names})"
+    note = f"mean rank over {len(tasks)} task{'s' * (len(tasks) > 1)} ({names})"
     if left_out:
         shown = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")
         note += f"; without {shown}, which did not take part in all of them"
