@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import jinja2
 from markupsafe import Markup
 
-from leaderboard import contests
+from leaderboard import standings
 from leaderboard.report import svg, view
 from leaderboard.store import read_csv
 
@@ -83,9 +83,9 @@ def plots(board: pd.DataFrame, folder: Path, *, runs: Path | None = None) -> lis
     from leaderboard.report import images
 
     folder.mkdir(parents=True, exist_ok=True)
-    found = contests.gather(contests.usable(board)[0], runs=[runs] if runs else [])
-    styles, paths = view.styles(found), []
-    for name, heading, drawn in view.plots(found, runs=runs):
+    results = standings.study(board, runs=[runs] if runs else []).results
+    styles, paths = view.styles(results), []
+    for name, heading, drawn in view.plots(results, runs=runs):
         for plot in drawn:
             paths += images.save(plot, folder / f"{name}-{plot.name}", styles, heading=heading)
     return paths

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from leaderboard import plots as drawings
@@ -11,6 +11,7 @@ from leaderboard import slices as parts
 from leaderboard.contests import CEILING, FLOOR, SPEED, Contest, Entry
 from leaderboard.plots import Plot, Row
 from leaderboard.report.cells import Cell, Heading, Table, count, figure, text
+from leaderboard.standings import Result, Standing
 
 _COSTS = {
     "params": Heading("parameters", numeric=True),
@@ -21,21 +22,11 @@ _COSTS = {
     "tokens_per_second": Heading("tokens/s", numeric=True, title="in training"),
     "peak_memory_mb": Heading("memory MiB", numeric=True, title="the peak"),
 }
+PAIRS = 500
+"""The most pairs that a contest shows: those of the best models, all of up to 32."""
+
 LEVELS = (CEILING, FLOOR)
 """What no model can beat and what each should: lines across the plots, and apart from the ranks."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Standing:
-    """One model in a contest; `rank` is that of its tie group, `low` and `high` the interval of its mean."""
-
-    model: str
-    mean: float
-    seeds: int
-    rank: int | None = None
-    low: float | None = None
-    high: float | None = None
-    note: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +39,7 @@ class Section:
     about: str
     notes: Sequence[str]
     standings: Table
+    differences: Table | None
     references: Table | None
     others: Table | None
     slices: Table | None
@@ -57,9 +49,9 @@ class Section:
 
 def section(
     name: str,
-    contest: Contest,
-    standings: Sequence[Standing],
+    result: Result,
     *,
+    pairs: Sequence[Row],
     others: Sequence[Row],
     references: Sequence[Row],
     runs: Path | None,
@@ -68,18 +60,16 @@ def section(
 
     Args:
         name: its id on the page.
-        contest: its models and their runs.
-        standings: the models with a mean, the best first.
+        result: the contest, judged.
+        pairs: its rows of `leaderboard.standings.Study.pairs`.
         others: the same runs' other metrics: a row for each metric and model with mean and number of seeds.
         references: published figures on the same dataset.
         runs: the folder with the runs' directories.
     """
-    entries = {entry.label: entry for entry in contest.entries}
+    contest, standings = result.contest, result.standings
     sizes = {row["n_examples"] for entry in contest.entries for row in entry.rows if row["n_examples"] is not None}
-    plots = drawn(contest, standings, runs)
+    plots = drawn(result, runs)
     marked = {series.name for plot in plots for series in plot.series}
-    notes = [f"{standing.model}: {standing.note}" for standing in standings if standing.note]
-    notes += [f"{entry.label}: no mean, for a seed has no score" for entry in entries.values() if not entry.complete]
     return Section(
         id=name,
         task=str(contest.task),
@@ -89,62 +79,116 @@ def section(
             f"{' or '.join(f'{size:,}' for size in sorted(sizes)) or 'unknown'} examples; "
             f"task version {contest.task_version}, data {contest.dataset_hash}"
         ),
-        notes=notes,
-        standings=_standings(contest, entries, standings),
+        notes=[_missing(standing.entry) for standing in standings if standing.mean is None],
+        standings=_standings(result),
+        differences=_differences(pairs),
         references=_references(references),
         others=_others(others, contest, standings),
         slices=_slices(contest, standings, runs),
         plots=plots,
-        models=[standing.model for standing in standings if standing.model in marked],
+        models=[standing.entry.label for standing in standings if standing.entry.label in marked],
     )
 
 
-def drawn(contest: Contest, standings: Sequence[Standing], runs: Path | None) -> list[Plot]:
+def drawn(result: Result, runs: Path | None) -> list[Plot]:
     """A contest's plots."""
-    complete = [entry for entry in contest.entries if entry.complete]
+    known = [standing for standing in result.standings if standing.mean is not None]
     return drawings.of(
-        {entry.label: entry.rows for entry in complete if entry.model not in LEVELS},
-        metric=str(contest.metric),
-        higher_is_better=bool(contest.higher_is_better),
-        levels={entry.model: float(entry.runs.scores.mean()) for entry in complete if entry.model in LEVELS},
-        intervals={s.model: (s.low, s.high) for s in standings if s.low is not None and s.high is not None},
+        {standing.entry.label: standing.entry.rows for standing in known if standing.entry.model not in LEVELS},
+        metric=str(result.contest.metric),
+        higher_is_better=bool(result.contest.higher_is_better),
+        levels={s.entry.model: s.mean for s in known if s.entry.model in LEVELS and s.mean is not None},
+        intervals={s.entry.label: (s.low, s.high) for s in known if s.low is not None and s.high is not None},
         runs=runs,
     )
 
 
-def _standings(contest: Contest, entries: Mapping[str, Entry], standings: Sequence[Standing]) -> Table:
-    rows = [row for entry in entries.values() for row in entry.rows]
+def _missing(entry: Entry) -> str:
+    seeds = ", ".join(f"seed {row['seed']} {row['status']}" for row in entry.rows if row["status"] != "ok")
+    return f"{entry.label} has no mean: {seeds}"
+
+
+def _standings(result: Result) -> Table:
+    rows = [row for entry in result.contest.entries for row in entry.rows]
     shown = [column for column in _COSTS if any(row[column] is not None for row in rows)]
-    ranked = any(standing.rank is not None for standing in standings)
-    spread = any(standing.low is not None for standing in standings)
-    headings = [Heading("model")]
-    headings += [Heading("rank", numeric=True, title="models that no test separates share a rank")] if ranked else []
-    headings.append(Heading(str(contest.metric), numeric=True, title="mean over seeds"))
-    headings += [Heading("95 % interval", numeric=True, title="of the mean")] if spread else []
-    headings += [Heading("seeds", numeric=True), *(_COSTS[column] for column in shown)]
     lines: list[list[Cell]] = []
     apart: list[list[Cell]] = []
-    for standing in standings:
-        entry = entries[standing.model]
-        line = [Cell(standing.model, model=standing.model)]
-        line += [count(standing.rank)] if ranked else []
-        line.append(figure(standing.mean))
-        line += [_interval(standing)] if spread else []
-        line += [count(standing.seeds), *(_cost(entry, column) for column in shown)]
-        line += [text(entry.told("device")), text(entry.told("precision"))]
-        (apart if entry.model in LEVELS else lines).append(line)
+    for standing in result.standings:
+        if standing.mean is not None:
+            entry = standing.entry
+            line = [
+                Cell(entry.label, model=entry.label),
+                count(standing.rank),
+                text(standing.ties),
+                figure(standing.mean),
+                _interval(standing.low, standing.high),
+                text(standing.certainty or "cannot tell" if entry.model != CEILING else ""),
+                count(len(entry.rows)),
+                *(_cost(entry, column) for column in shown),
+                text(entry.told("device")),
+                text(entry.told("precision")),
+            ]
+            (apart if entry.model in LEVELS else lines).append(line)
     return Table(
-        caption=f"models on {contest.dataset}, the best first",
-        headings=[*headings, Heading("device"), Heading("precision")],
+        caption=f"models on {result.contest.dataset}, the best first",
+        headings=[
+            Heading("model"),
+            Heading("rank", numeric=True, title="1 and the number of models that are proven better"),
+            Heading("ties", title="models that share a letter are not separated by their test"),
+            Heading(str(result.contest.metric), numeric=True, title="mean over seeds"),
+            Heading("95 % interval", numeric=True, title="of the mean"),
+            Heading("it covers", title="what was free to vary: other seeds, other test examples"),
+            Heading("seeds", numeric=True),
+            *(_COSTS[column] for column in shown),
+            Heading("device"),
+            Heading("precision"),
+        ],
         rows=lines,
         apart=apart,
     )
 
 
-def _interval(standing: Standing) -> Cell:
-    if standing.low is None or standing.high is None:
+def _differences(pairs: Sequence[Row]) -> Table | None:
+    """Each pair of models: how much they differ, and whether that is real."""
+    if not pairs:
+        return None
+    verdicts = {None: "cannot tell", True: "real", False: "not proven"}
+    return Table(
+        caption=f"differences of models on {pairs[0]['dataset']}",
+        headings=[
+            Heading("pair"),
+            Heading("difference", numeric=True),
+            Heading("95 % interval", numeric=True, title="of this pair alone"),
+            Heading("verdict", title="at 5 % for all pairs of the table together"),
+            Heading("p", numeric=True, title="by Holm's correction"),
+            Heading("test"),
+            Heading("it covers", title="what was free to vary: other seeds, other test examples"),
+            Heading("what would decide it"),
+        ],
+        rows=[
+            [
+                Cell(f"{row['first']} less {row['second']}"),
+                figure(row["difference"]),
+                _interval(row["low"], row["high"]),
+                text(verdicts[row["real"]]),
+                _probability(row["p_holm"]),
+                text(row["test"] if row["real"] is not None else ""),
+                text(row["certainty"]),
+                text(row["advice"]),
+            ]
+            for row in pairs[:PAIRS]
+        ],
+    )
+
+
+def _probability(p: float | None) -> Cell:
+    return Cell("below 0.001", p) if p is not None and p < 0.001 else figure(p)
+
+
+def _interval(low: float | None, high: float | None) -> Cell:
+    if low is None or high is None or not low <= high:
         return Cell()
-    return Cell(f"{figure(standing.low).text} to {figure(standing.high).text}", standing.low)
+    return Cell(f"{figure(low).text} to {figure(high).text}", figure(low).value)
 
 
 def _cost(entry: Entry, column: str) -> Cell:
@@ -196,7 +240,7 @@ def _others(found: Sequence[Row], contest: Contest, standings: Sequence[Standing
 
     A model that stands here with several configurations is left out: its rows of other metrics do not say which.
     """
-    models = [entry.model for s in standings for entry in contest.entries if entry.label == s.model == entry.model]
+    models = [each.entry.model for each in standings if each.mean is not None and each.entry.label == each.entry.model]
     if not found or not models:
         return None
     seeds = {entry.model: len(entry.rows) for entry in contest.entries}
@@ -219,7 +263,7 @@ def _slices(contest: Contest, standings: Sequence[Standing], runs: Path | None) 
     found = parts.of(contest, [runs]) if runs else []
     if not found:
         return None
-    models = [standing.model for standing in standings if standing.model in found[0].gaps]
+    models = [standing.entry.label for standing in standings if standing.entry.label in found[0].gaps]
     return Table(
         caption=f"where models differ on {contest.dataset}",
         headings=[

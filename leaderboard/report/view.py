@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leaderboard import contests
-from leaderboard.contests import Contest
+from leaderboard import contests, standings
 from leaderboard.plots import Plot, Row, slug
 from leaderboard.report import contest, provenance
 from leaderboard.report.cells import Cell, Heading, Table, count, figure, text
-from leaderboard.report.contest import Section, Standing
+from leaderboard.report.contest import Section
+from leaderboard.standings import Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,66 +49,68 @@ def build(
     title: str,
 ) -> Page:
     """All that the page shows of a board. See `leaderboard.report.page`."""
-    board, problems = contests.usable(board)
-    found = contests.gather(board, runs=[runs] if runs else [])
-    names = styles(found)
+    study = standings.study(board, runs=[runs] if runs else [])
+    board, _ = contests.usable(board)
     others = _other_metrics(board)
+    pairs: dict[Key, list[Row]] = {}
+    for pair in contests.records(study.pairs):
+        pairs.setdefault(tuple(pair[name] for name in contests.SAME), []).append(pair)
     published: dict[tuple[str, str], list[Row]] = {}
     for reference in contests.records(references):
         published.setdefault((reference["task"], reference["dataset"]), []).append(reference)
 
     sections, overview = [], []
-    for name, each in _named(found):
-        standings = _standings(each)
+    for name, each in _named(study.results):
         section = contest.section(
             name,
             each,
-            standings,
-            others=others.get(tuple(each.key[: len(SAME)]), []),
-            references=published.get((each.task, each.dataset), []),
+            pairs=pairs.get(each.contest.key, []),
+            others=others.get(tuple(each.contest.key[: len(SAME)]), []),
+            references=published.get((each.contest.task, each.contest.dataset), []),
             runs=runs,
         )
         sections.append(section)
-        overview.append(_line(section, each, standings))
+        overview.append(_line(section, each))
     primary = contests.records(board[board["primary"].fillna(False)])
     note = "Links lead to a run's directory, where it lay when this page was made."
     if len(primary) > provenance.RUNS:
         note += f" The newest {provenance.RUNS:,} of {len(primary):,} are shown."
     return Page(
         title=title,
-        about=[*_about(board, sources), *problems],
+        about=[*_about(board, sources), *study.problems],
         tasks=sorted({section.task for section in sections}),
         contests=_contents(sections, overview),
-        overall=None,
-        overall_note="",
+        overall=_overall(study.overall),
+        overall_note=study.overall_note,
         sections=sections,
         runs=provenance.table(primary, runs, output),
         runs_note=note,
-        styles=names,
+        styles=styles(study.results),
     )
 
 
-def styles(found: Sequence[Contest]) -> dict[str, int]:
+def styles(results: Sequence[Result]) -> dict[str, int]:
     """A number for each model, by which its colour and mark are the same everywhere."""
-    labels = {entry.label for each in found for entry in each.entries if entry.model not in contest.LEVELS}
-    return {label: index for index, label in enumerate(sorted(labels))}
+    entries = [entry for each in results for entry in each.contest.entries if entry.model not in contest.LEVELS]
+    return {label: index for index, label in enumerate(sorted({entry.label for entry in entries}))}
 
 
-def plots(found: Sequence[Contest], *, runs: Path | None) -> list[tuple[str, str, list[Plot]]]:
+def plots(results: Sequence[Result], *, runs: Path | None) -> list[tuple[str, str, list[Plot]]]:
     """A name for files, a heading, and the plots of each contest."""
     return [
-        (name, f"{each.task}: {each.dataset}", contest.drawn(each, _standings(each), runs))
-        for name, each in _named(found)
+        (name, f"{each.contest.task}: {each.contest.dataset}", contest.drawn(each, runs))
+        for name, each in _named(results)
     ]
 
 
-def _named(found: Sequence[Contest]) -> list[tuple[str, Contest]]:
+def _named(results: Sequence[Result]) -> list[tuple[str, Result]]:
     """The contests with a score, each with an id of its own."""
     taken: set[str] = set()
     named = []
-    for each in found:
-        if any(entry.complete for entry in each.entries):
-            name = stem = slug(f"{each.task} {each.dataset} {each.metric}") or "contest"
+    for each in results:
+        if any(standing.mean is not None for standing in each.standings):
+            found = each.contest
+            name = stem = slug(f"{found.task} {found.dataset} {found.metric}") or "contest"
             number = 1
             while name in taken:
                 number += 1
@@ -116,16 +118,6 @@ def _named(found: Sequence[Contest]) -> list[tuple[str, Contest]]:
             taken.add(name)
             named.append((name, each))
     return named
-
-
-def _standings(found: Contest) -> list[Standing]:
-    """The models, the best first."""
-    made = [
-        Standing(model=entry.label, mean=float(entry.runs.scores.mean()), seeds=len(entry.rows))
-        for entry in found.entries
-        if entry.complete
-    ]
-    return sorted(made, key=lambda standing: standing.mean, reverse=bool(found.higher_is_better))
 
 
 def _other_metrics(board: pd.DataFrame) -> dict[Key, list[Row]]:
@@ -148,20 +140,46 @@ def _about(board: pd.DataFrame, sources: Sequence[str]) -> list[str]:
     return [*about, f"From {', '.join(sources)}"] if sources else about
 
 
-def _line(section: Section, found: Contest, standings: Sequence[Standing]) -> list[Cell]:
-    entries = {entry.label: entry for entry in found.entries if entry.model not in contest.LEVELS}
-    models = [standing for standing in standings if standing.model in entries]
-    best = models[0] if models else None
+def _line(section: Section, result: Result) -> list[Cell]:
+    models = [s for s in result.standings if s.mean is not None and s.entry.model not in contest.LEVELS]
+    best = (
+        [Cell(models[0].entry.label, model=models[0].entry.label), figure(models[0].mean)] if models else [Cell()] * 2
+    )
     return [
-        Cell(str(found.dataset), link=f"#{section.id}"),
+        Cell(str(result.contest.dataset), link=f"#{section.id}"),
         text(section.task),
-        text(found.metric),
+        text(result.contest.metric),
         count(len(models)),
-        count(max((standing.seeds for standing in models), default=None)),
-        Cell(best.model, model=best.model) if best else Cell(),
-        figure(best.mean) if best else Cell(),
-        count(entries[best.model].rows[0]["n_examples"]) if best else Cell(),
+        count(max((len(standing.entry.rows) for standing in models), default=None)),
+        *best,
+        count(sum(standing.rank == 1 for standing in models)),
+        count(models[0].entry.rows[0]["n_examples"] if models else None),
     ]
+
+
+def _overall(ranks: pd.DataFrame) -> Table | None:
+    if ranks.empty:
+        return None
+    return Table(
+        caption="mean rank of each model over common tasks",
+        headings=[
+            Heading("model"),
+            Heading("mean rank", numeric=True),
+            Heading("95 % interval", numeric=True, title="for other seeds and other test examples, and the same tasks"),
+            Heading("tasks", numeric=True),
+            Heading("contests", numeric=True),
+        ],
+        rows=[
+            [
+                Cell(str(row["model"]), model=str(row["model"])),
+                Cell(f"{row['mean_rank']:.2f}", row["mean_rank"]),
+                Cell(f"{row['low']:.2f} to {row['high']:.2f}", row["low"]),
+                count(row["tasks"]),
+                count(row["contests"]),
+            ]
+            for row in contests.records(ranks)
+        ],
+    )
 
 
 def _contents(found: Sequence[Section], lines: Sequence[Sequence[Cell]]) -> Table:
@@ -175,6 +193,7 @@ def _contents(found: Sequence[Section], lines: Sequence[Sequence[Cell]]) -> Tabl
             Heading("seeds", numeric=True, title="the most seeds that a model was run with"),
             Heading("best mean"),
             Heading("score", numeric=True),
+            Heading("not separated", numeric=True, title="models of the first rank: none is proven better than they"),
             Heading("examples", numeric=True, title="size of the scored split"),
         ],
         rows=lines,
