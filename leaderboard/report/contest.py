@@ -82,7 +82,7 @@ def section(
         notes=[_missing(standing.entry) for standing in standings if standing.mean is None],
         standings=_standings(result),
         differences=_differences(pairs),
-        references=_references(references),
+        references=_references(references, str(contest.metric)),
         others=_others(others, contest, standings),
         slices=_slices(contest, standings, runs),
         plots=plots,
@@ -199,8 +199,8 @@ def _cost(entry: Entry, column: str) -> Cell:
     return count(mean) if column == "params" else figure(mean)
 
 
-def _references(found: Sequence[Row]) -> Table | None:
-    """Published figures on the same data, those that compare first; none of them is ranked."""
+def _references(found: Sequence[Row], metric: str) -> Table | None:
+    """Published figures on the same data, those of this metric and of a full match first; none of them is ranked."""
     if not found:
         return None
     order = {"full": 0, "partial": 1, "none": 2}
@@ -225,7 +225,7 @@ def _references(found: Sequence[Row]) -> Table | None:
                 Cell(row["source"], link=_address(row["source"])),
                 Cell(str(row["year"] or ""), row["year"]),
             ]
-            for row in sorted(found, key=lambda row: order[row["protocol_match"]])
+            for row in sorted(found, key=lambda row: (row["metric"] != metric, order[row["protocol_match"]]))
         ],
     )
 
