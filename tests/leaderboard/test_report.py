@@ -5,6 +5,7 @@ import math
 import random
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -250,6 +251,14 @@ def test_an_empty_board_is_a_page_all_the_same(tmp_path, text):
     path.write_text(",".join(leaderboard.COLUMNS) + "\n" if text else "")
     page = Page(make(path, tmp_path))
     assert "0 rows of 0 runs" in [e["text"] for e in page.all("p")]
+
+
+def test_the_example_is_a_page_like_these():
+    text = (Path(__file__).parents[2] / "docs" / "example_report.html").read_text("utf8")
+    page = Page(text)
+    assert len(text) < 1_500_000
+    assert {"contests", "overall", "runs", "ner-news-f1"} <= {e["id"] for e in page.all("section")}
+    assert not [e for e in page.elements if "src" in e]
 
 
 ODD = {
