@@ -11,8 +11,11 @@ from typing import Annotated
 import typer
 
 from suite import __version__
+from suite.commands.board import board
+from suite.commands.compare import compare
 from suite.commands.evaluate import evaluate
 from suite.commands.inspect import check, list_
+from suite.commands.merge import merge
 from suite.commands.predict import predict
 from suite.commands.report import report
 from suite.commands.run import run
@@ -25,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, predict, evaluate, verify, report):
+for command in (run, predict, evaluate, board, compare, report, merge, verify):
     app.command()(command)
 app.command("list")(list_)
 app.command()(check)
