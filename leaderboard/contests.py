@@ -7,6 +7,7 @@ configuration, one a seed.
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -76,6 +77,12 @@ class Entry:
         if not self.parts or self.weights is None:
             return resampling.Runs(scores)
         return resampling.Runs(scores, np.stack([part.drawn(self.weights) for part in self.parts], axis=1))
+
+    @cached_property
+    def moments(self) -> tuple[int, float, float]:
+        """The number of runs, the mean and the variance of their scores."""
+        values = [float(row["value"]) for row in self.rows]
+        return len(values), statistics.fmean(values), statistics.variance(values)
 
     @cached_property
     def tossed(self) -> np.ndarray:

@@ -14,6 +14,8 @@ Format = Literal["table", "csv", "markdown", "latex", "json"]
 WIDEST = 40
 """Characters of a cell, beyond which its middle is left out; formats for programs keep all."""
 
+_LINE = 400  # characters of a title or note
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -44,7 +46,8 @@ class Sheet:
         notes: Sequence[str] = (),
         words: int = 1,
     ):
-        self.title, self.headings, self.rows, self.notes, self.words = title, headings, rows, notes, words
+        self.title, self.headings, self.rows, self.words = short(title, _LINE), headings, rows, words
+        self.notes = [short(note, _LINE) for note in notes]
 
 
 def number(value: Any, digits: int = 4) -> str:
@@ -77,7 +80,7 @@ def table(sheet: Sheet) -> str:
     Bob      10
     so far
     """
-    rows = [[_short(cell) for cell in row] for row in [sheet.headings, *sheet.rows]]
+    rows = [[short(cell) for cell in row] for row in [sheet.headings, *sheet.rows]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(sheet.headings))]
     rows.insert(1, ["-" * width for width in widths])
     lines = [
@@ -103,7 +106,7 @@ def markdown(sheet: Sheet) -> str:
     | &lt;b&gt;\\\\| | 9 |
     """
     line = "|" + "".join("---|" if i < sheet.words else "---:|" for i in range(len(sheet.headings)))
-    body = ["| " + " | ".join(_markdown(_short(cell)) for cell in row) + " |" for row in [sheet.headings, *sheet.rows]]
+    body = ["| " + " | ".join(_markdown(short(cell)) for cell in row) + " |" for row in [sheet.headings, *sheet.rows]]
     notes = ["", *(f"- {_markdown(note)}" for note in sheet.notes)] if sheet.notes else []
     return "\n".join([f"**{_markdown(sheet.title)}**", "", body[0], line, *body[1:], *notes])
 
@@ -111,7 +114,7 @@ def markdown(sheet: Sheet) -> str:
 def latex(sheet: Sheet) -> str:
     """For a paper; needs the package booktabs."""
     columns = "l" * sheet.words + "r" * (len(sheet.headings) - sheet.words)
-    body = [" & ".join(_latex(_short(cell)) for cell in row) + r" \\" for row in [sheet.headings, *sheet.rows]]
+    body = [" & ".join(_latex(short(cell)) for cell in row) + r" \\" for row in [sheet.headings, *sheet.rows]]
     notes = [f"% {_plain(note)}" for note in sheet.notes]
     return "\n".join(
         [
@@ -168,9 +171,10 @@ def _plain(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
-def _short(text: str) -> str:
+def short(text: str, widest: int = WIDEST) -> str:
+    """Text for a terminal, the middle of long text left out."""
     text = _plain(text)
-    return text if len(text) <= WIDEST else f"{text[: WIDEST // 2]}…{text[-(WIDEST // 2 - 1) :]}"
+    return text if len(text) <= widest else f"{text[: widest // 2]}…{text[-(widest // 2 - 1) :]}"
 
 
 def _markdown(text: str) -> str:

@@ -65,6 +65,8 @@ def judge(first: Entry, second: Entry, *, same_seeds: bool = False) -> Pair:
             two versions of the same model; they are then compared seed by seed.
     """
     with_outcomes = bool(first.parts and second.parts)
+    if not with_outcomes and not same_seeds and min(len(first.rows), len(second.rows)) > 1:
+        return _welch(first, second)
     one, two = first.runs, second.runs
     if not with_outcomes:
         one, two = resampling.Runs(one.scores), resampling.Runs(two.scores)
@@ -88,10 +90,32 @@ def judge(first: Entry, second: Entry, *, same_seeds: bool = False) -> Pair:
         high=float(high),
         p=float(found.p),
         certainty=certainty,
-        test="hierarchical bootstrap" if with_outcomes else "paired t" if same_seeds else "Welch's t",
+        test="hierarchical bootstrap" if with_outcomes else "paired t",
         single=single,
         steady=max(float(found.test_variance - found.shared_variance), 0.0),
         seeds=seeds,
+    )
+
+
+def _welch(first: Entry, second: Entry) -> Pair:
+    """What `leaderboard.resampling.estimate` gives for seeds alone, without arrays: a large board has thousands."""
+    from scipy.special import stdtr, stdtrit
+
+    (n, mean, one), (m, other, two) = first.moments, second.moments
+    difference, variance = mean - other, one / n + two / m
+    if not variance > (1e-12 * max(abs(mean), abs(other))) ** 2:
+        return Pair(difference=difference)
+    freedom = variance**2 / ((one / n) ** 2 / (n - 1) + (two / m) ** 2 / (m - 1))
+    error = math.sqrt(variance)
+    half = float(stdtrit(freedom, 0.975)) * error
+    return Pair(
+        difference=difference,
+        low=difference - half,
+        high=difference + half,
+        p=2 * float(stdtr(freedom, -abs(difference) / error)),
+        certainty="seeds only",
+        test="Welch's t",
+        seeds=one + two,
     )
 
 

@@ -108,6 +108,9 @@ class Estimate:
         """The bounds between which the true value lies in so many of all cases; NaN where there is no variance."""
         from scipy.special import ndtri, stdtrit
 
+        if np.all(self.share == 1):
+            half = stdtrit(self.freedom, (1 + confidence) / 2) * self._error
+            return self.value - half, self.value + half
         # Between the normal distribution's quantile and Student's.
         low = np.full_like(self.share, ndtri((1 + confidence) / 2))
         high = np.maximum(stdtrit(self.freedom, (1 + confidence) / 2), low)
@@ -153,6 +156,8 @@ def estimate(*groups: Runs) -> Estimate:
     seed = sum((part for part, _ in parts), np.zeros_like(value))
     # Without bias, a variance may come out as negative; what examples give alone is the least.
     variance = np.maximum(test + seed - shared, np.maximum(test - shared, 0.3 * test))
+    scale = max(float(np.abs(group.scores).max(initial=0.0)) for group in groups)
+    variance = np.where(variance > (1e-12 * scale) ** 2, variance, 0.0)  # rounding is no variance
     share = np.where(variance > 0, np.minimum(seed / np.where(variance > 0, variance, 1), 1), 0.0)
     if len(parts) == 2:
         return Estimate(value, test, seed, shared, variance, _freedom(variance, test, parts), np.ones_like(share))

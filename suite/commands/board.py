@@ -144,8 +144,10 @@ def _contest(result: Result) -> Sheet:
 
 def _notes(result: Result) -> list[str]:
     """What a reader should know: neighbours that nothing separates and why, missing seeds, slow comparisons."""
+    from leaderboard.layout import short
+
     notes = []
-    names = [each.entry.label for each in result.standings]
+    names = [short(each.entry.label) for each in result.standings]
     for (one, two), (pair, real, raised) in result.pairs.items():
         if two != one + 1 or real:
             continue
@@ -164,14 +166,16 @@ def _notes(result: Result) -> list[str]:
         notes.append(f"seeds only ({_some(blind)}): no outcomes found, so other test examples are not reckoned with")
     for each in result.standings:
         if missing := [f"seed {row['seed']} {row['status']}" for row in each.entry.rows if row["status"] != "ok"]:
-            notes.append(f"{each.entry.label}: {', '.join(missing)}; no mean over holes")
+            notes.append(f"{short(each.entry.label)}: {', '.join(missing)}; no mean over holes")
     if len({row["device"] for each in result.standings for row in each.entry.rows if row["device"]}) > 1:
         notes.append("several devices: seconds and speeds do not compare")
     return notes
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    from leaderboard.layout import short
+
+    return ", ".join(map(short, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _seeds(study: Study) -> list[dict[str, Any]]:
@@ -250,5 +254,7 @@ def _slice_sheets(result: Result, folders: list[Path]) -> list[Sheet]:
             clear = gap is not None and (gap.low > 0 or gap.high < 0)
             cells.append("" if gap is None else layout.number(gap.score) + ("*" if clear else ""))
         rows.append([part.feature, part.part, str(part.examples), *cells])
-    notes = [f"* differs from {found[0].best}, the best on the whole; not corrected for the number of parts"]
+    notes = [
+        f"* differs from {layout.short(found[0].best)}, the best on the whole; not corrected for the number of parts"
+    ]
     return [layout.Sheet(f"Parts of {result.contest.title}", ["by", "part", "examples", *labels], rows, notes, words=2)]
