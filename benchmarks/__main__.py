@@ -12,6 +12,7 @@ import typer
 
 from benchmarks import decoding, encoder_block, long_attention, time_to_quality
 from benchmarks.measure import RESULTS, markdown, save
+from suite.errors import InputError
 
 RUNS: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "decoding": decoding.run,
@@ -60,7 +61,10 @@ def run(
         if name == "encoder_block":
             options = {"peers": peer or encoder_block.PEERS, "activation": activation}
         settings = {"backend": str(backend), "precision": precision, "repeats": repeats, "threads": threads}
-        rows = RUNS[name](quick=quick, **settings, **options)
+        try:
+            rows = RUNS[name](quick=quick, **settings, **options)
+        except InputError as error:  # data that is not there
+            raise typer.BadParameter(str(error)) from error
         path = output / f"{name}-{backend}-{precision}.csv"
         frame = save(rows, path)
         typer.echo(f"{path}\n{markdown(frame[SHOWN[name].split()])}\n")
