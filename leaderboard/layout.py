@@ -103,7 +103,7 @@ def markdown(sheet: Sheet) -> str:
     <BLANKLINE>
     | name | years |
     |---|---:|
-    | &lt;b&gt;\\\\| | 9 |
+    | &lt;b&gt;\\| | 9 |
     """
     line = "|" + "".join("---|" if i < sheet.words else "---:|" for i in range(len(sheet.headings)))
     body = ["| " + " | ".join(_markdown(short(cell)) for cell in row) + " |" for row in [sheet.headings, *sheet.rows]]
