@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from leaderboard.plots import Plot
 
 FOLDER = Path(__file__).parent
+IDENTITY = ("task", "dataset_hash", "model")
 
 
 def read(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
-    """Several boards as one; a row that stands in more than one of them counts once.
+    """Several boards as one; a row that stands in more than one of them counts once. Rows that contradict each other
+    stay: the page names them and shows neither.
 
     Raises:
         InputError: as `leaderboard.read_csv`.
@@ -38,7 +40,7 @@ def read(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
     import pandas as pd
 
     board = pd.concat([read_csv(path) for path in paths], ignore_index=True)
-    return board.drop_duplicates(["run_id", "metric", "status"], ignore_index=True)
+    return board.drop_duplicates(["run_id", "metric", "status", "value", *IDENTITY], ignore_index=True)
 
 
 def page(

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 from leaderboard.plots import Plot, Series, levels_within, number
 
 WIDTH, HEIGHT = 440, 300
-LEFT, RIGHT, TOP, BOTTOM = 54, 12, 26, 46
+LEFT, RIGHT, TOP, BOTTOM = 54, 20, 26, 46
 NAMES = 84
 """The height below the axis where names stand there, slanting."""
 

@@ -285,6 +285,19 @@ def test_a_row_that_stands_in_two_boards_counts_once(board):
     assert len(report.read([board, board])) == len(report.read([board]))
 
 
+def test_boards_that_contradict_each_other_are_told_and_the_run_is_left_out(board, tmp_path):
+    text = board.read_text("utf8")
+    assert ",f1,0.9," in text
+    (tmp_path / "other.csv").write_text(text.replace(",f1,0.9,", ",f1,0.8,", 1), "utf8")
+    both = report.read([board, tmp_path / "other.csv"])
+    assert len(both) == len(report.read([board])) + 1
+    page = Page(report.page(both, references.load(), output=tmp_path / "report.html"))
+    assert any(
+        "ner-transformer-0" in e["text"] and "left out" in e["text"] for e in page.all("p", **{"class": "quiet"})
+    )
+    assert column(page, "models on wnut17, the best first", "seeds")[0] == "2"
+
+
 def test_of_very_many_runs_the_newest_are_listed_and_it_says_so(board, tmp_path, monkeypatch):
     monkeypatch.setattr(report.view.provenance, "RUNS", 5)
     page = Page(make(board, tmp_path))
