@@ -55,6 +55,11 @@ class TrainConfig(Table):
     )
     learning_rate: float = Field(1e-3, gt=0, description="the highest, reached after warm-up")
     adam_ratio: float = Field(1.0, gt=0, description="with muon: AdamW's share of the learning rate")
+    adam_for: list[str] = Field(
+        ["output"],
+        description="with muon: patterns of paths of matrices that AdamW trains, beside embeddings; the default is for "
+        "an output matrix, and finds those of attention, too",
+    )
     beta_2: float = Field(0.98, gt=0, lt=1, description="AdamW's decay of the mean of squared gradients")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of all steps in which the learning rate rises from 0")
     final_learning_rate: float = Field(0.05, ge=0, le=1, description="share of the highest that is left at the end")

@@ -202,13 +202,13 @@ def _optimizer(config: TrainConfig, steps: float) -> keras.optimizers.Optimizer:
     }
     if config.optimizer == "adamw":
         return keras.optimizers.AdamW(**settings, beta_2=config.beta_2)
-    # Keras's Muon itself leaves embeddings, biases and norms to AdamW; an output's matrix is said to belong to it, too.
+    # Keras's Muon itself leaves embeddings, biases and norms to AdamW.
     return keras.optimizers.Muon(
         **settings,
         adam_beta_2=config.beta_2,
         adam_weight_decay=config.weight_decay,
         adam_lr_ratio=config.adam_ratio,
-        exclude_layers=["output"],
+        exclude_layers=config.adam_for,
     )
 
 

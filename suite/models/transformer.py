@@ -36,6 +36,9 @@ class Config(BaseModel):
     query_key_norm: bool = Field(False, description="Normalise each head's queries and keys.")
     bias: bool = Field(True, description="Whether the linear maps of the blocks have a bias.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Fraction dropped: attention weights, features, residuals.")
+    inner_dropout: float | None = Field(
+        None, ge=0, lt=1, description="Of attention weights and the feed-forward's features; by default `dropout`."
+    )
     position: Literal["rotary", "relative", "alibi", "sinusoidal", "learned", "none"] = Field(
         "rotary", description="How a token knows where it stands."
     )
@@ -135,7 +138,7 @@ def _position(config: Config) -> Any:
 
 
 def _attention(config: Config, **arguments: Any) -> keras.layers.Layer:
-    options = {"dropout": config.dropout, "name": "attention", **arguments}
+    options = {"dropout": _inner(config), "name": "attention", **arguments}
     # What the user's own layer may not know is given only where it is asked for.
     options |= {"query_key_norm": True} if config.query_key_norm else {}
     options |= {} if config.bias else {"use_bias": False}
@@ -148,6 +151,10 @@ def _attention(config: Config, **arguments: Any) -> keras.layers.Layer:
         ) from error
 
 
+def _inner(config: Config) -> float:
+    return config.dropout if config.inner_dropout is None else config.inner_dropout
+
+
 def _rest(config: Config) -> dict[str, Any]:
     """What the blocks of encoder and decoder share beside attention."""
     from suite import layers
@@ -157,7 +164,7 @@ def _rest(config: Config) -> dict[str, Any]:
         activation=config.activation,
         gated=config.gated,
         use_bias=config.bias,
-        dropout=config.dropout,
+        dropout=_inner(config),
         name="feed_forward",
     )
     return {"feed_forward": feed_forward, "dropout": config.dropout, "norm": config.norm}
