@@ -24,6 +24,7 @@ MOST_TESTED = 60
 _FRACTIONS = {"f1", "precision", "recall", "accuracy", "exact", "match", "auc"}
 _ADVISED = 10  # entries in a contest whose every undecided pair is told what would decide it
 _OVERALL_DRAWS = 1000
+_FEW = 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,6 +264,10 @@ def _drawn(standing: Standing, generator: np.random.Generator) -> np.ndarray:
 def _ranks(values: np.ndarray, higher: bool) -> np.ndarray:
     """The ranks along the last axis; equal values share the mean of theirs."""
     keyed = -values if higher else values
+    if values.shape[-1] > _FEW:  # comparing all with all would take too much memory
+        from scipy.stats import rankdata
+
+        return np.asarray(rankdata(keyed, axis=-1))
     less = (keyed[:, None, :] < keyed[:, :, None]).sum(axis=-1)
     same = (keyed[:, None, :] == keyed[:, :, None]).sum(axis=-1)
     return less + (same + 1) / 2

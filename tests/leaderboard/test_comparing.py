@@ -210,7 +210,7 @@ def test_damaged_boards_end_with_a_message(tmp_path, mutations):
     path = write(tmp_path / "a.csv", "a")
     data = path.read_bytes()
     other = tmp_path / "b.csv"
-    for damaged in mutations(data, count=150):
+    for damaged in mutations(data, count=60):
         other.write_bytes(damaged)
         for command in (("board", other), ("compare", path, other)):
             done = call(*command)

@@ -57,7 +57,7 @@ def test_two_hundred_writers_at_once_lose_nothing(tmp_path):
         writer.join()
     sys.exit(any(writer.exitcode for writer in writers))
     """
-    assert start(script, path).wait(120) == 0
+    assert start(script, path).wait(300) == 0
     found = sorted(leaderboard.read_csv(path)["run_id"])
     assert found == sorted(f"{number}-{i}" for number in range(200) for i in range(2))
     assert beside(path) == ["board.csv.lock"]

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 import leaderboard
-from leaderboard.standings import _letters, study
+from leaderboard.standings import _letters, _ranks, study
 from suite.task import Result
 
 
@@ -227,6 +227,13 @@ def test_without_two_common_contests_there_is_no_overall_rank():
 def test_two_models_share_a_letter_where_they_are_not_separated(separated, expected):
     found = _letters([0, 1, 2], separated)
     assert [found[place] for place in range(3)] == expected
+
+
+@pytest.mark.parametrize("models", [5, 60])
+def test_ranks_share_their_mean_among_equals(models):
+    values = np.random.default_rng(0).integers(0, 8, (3, models)).astype(float)
+    assert (_ranks(values, False) == stats.rankdata(values, axis=-1)).all()
+    assert (_ranks(values, True) == stats.rankdata(-values, axis=-1)).all()
 
 
 def test_an_empty_board_is_an_empty_study(tmp_path):
