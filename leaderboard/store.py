@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LOCK_SECONDS = 300.0
-"""How long a run waits for the others. Each holds the lock for milliseconds, but a busy machine may keep it waiting, and
+"""How long a run waits for the others. Each holds it for milliseconds, but a busy machine may keep it waiting, and
 the rows of a long training are not to be lost for that."""
 
 _CHUNK = 20_000  # rows that are turned into columns at once
