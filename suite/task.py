@@ -349,6 +349,7 @@ class Result:
     compile_seconds: float | None = None
     examples_per_second: float | None = None
     peak_memory_mb: float | None = None
+    flops_per_example: float | None = None
     tokens_per_second: float | None = None
     backend: str = ""
     device: str = ""
