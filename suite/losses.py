@@ -69,8 +69,9 @@ def _cross_entropy(targets: Any, smoothing: float) -> Callable[[Any], Any]:
 
         def gradient(*arguments: Any, upstream: Any = None) -> Any:
             upstream = arguments[0] if upstream is None else upstream
-            even = smoothing / logits.shape[-1]
-            here = ops.equal(ops.arange(logits.shape[-1], dtype="int32"), targets)  # (B, ..., C)
+            classes = ops.shape(logits)[-1]  # which TensorFlow may know as it runs alone
+            even = smoothing / ops.cast(classes, "float32")
+            here = ops.equal(ops.arange(classes, dtype="int32"), targets)  # (B, ..., C)
             return upstream[..., None] * (probabilities - ops.where(here, 1 - smoothing + even, even))
 
         return value, gradient

@@ -44,3 +44,12 @@ def test_value_and_gradient_are_those_of_the_formula(smoothing):
 def test_improbable_targets_have_a_finite_loss_and_gradient():
     logits = np.array([[[500.0, -500.0, 0.0]]], dtype="float32")
     assert float(CrossEntropy()(np.array([[1]]), logits)) == pytest.approx(1000.0)
+
+
+def test_the_number_of_classes_may_differ_from_batch_to_batch():
+    """As where an answer is a place in a text."""
+    x = keras.Input((None, 1))
+    model = keras.Model(x, keras.ops.squeeze(keras.layers.Dense(1)(x), axis=-1))
+    model.compile(optimizer="sgd", loss=CrossEntropy(label_smoothing=0.1))
+    losses = [model.train_on_batch(np.ones((2, n, 1), "float32"), np.zeros(2, "int32")) for n in (3, 5, 4)]
+    np.testing.assert_allclose(np.ravel(losses[0]), np.log(3), rtol=1e-4)
