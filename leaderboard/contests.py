@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaderboard import outcomes, paired, resampling
+from leaderboard.store import objects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -177,10 +178,7 @@ def gather(
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows as dictionaries, `None` for what is missing."""
-    columns = {}
-    for name in table.columns:
-        values = table[name].to_numpy(dtype=object, na_value=None)
-        columns[name] = values.tolist()
+    columns = {name: objects(table[name]) for name in table.columns}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 

@@ -16,7 +16,7 @@ import csv
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from suite.errors import InputError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PATH = Path(__file__).with_name("references.csv")
 
-DTYPES = {
+DTYPES: dict[str, Literal["string", "Int64", "Float64"]] = {
     "task": "string",
     "dataset": "string",
     "metric": "string",
@@ -83,10 +83,10 @@ def load(path: str | os.PathLike[str] = PATH) -> pd.DataFrame:
                 rows.append(row)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot read the references: {error}") from error
-    return pd.DataFrame({name: pd.array(_column(name, rows), dtype=dtype) for name, dtype in DTYPES.items()})
+    return pd.DataFrame({name: pd.Series(_column(name, rows), dtype=dtype) for name, dtype in DTYPES.items()})
 
 
-def _column(name: str, rows: list[dict[str, str]]) -> list[str | float | int | None]:
+def _column(name: str, rows: list[dict[str, str]]) -> list[Any]:
     cells = [row[name] for row in rows]
     if DTYPES[name] == "string":
         return list(cells)

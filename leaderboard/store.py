@@ -147,7 +147,7 @@ def write_csv(path: str | os.PathLike[str], board: pd.DataFrame, *, wait_seconds
     header = [*COLUMNS, *(name for name in board.columns if name not in COLUMNS)]
     columns = []
     for name in header:
-        values = board[name].to_numpy(dtype=object, na_value=None).tolist()
+        values = objects(board[name])
         foreign = name not in COLUMNS
         columns.append([value or "" for value in values] if foreign else [to_cell(name, value) for value in values])
     text = io.StringIO(newline="")
@@ -171,6 +171,11 @@ class _Values(dict[str, Any]):
     def __missing__(self, cell: str) -> Any:
         self[cell] = found = from_cell(self.column, cell)
         return found
+
+
+def objects(column: pd.Series) -> list[Any]:
+    """A column's values as Python's own, `None` for what is missing."""
+    return column.astype(object).where(column.notna(), None).tolist()
 
 
 def _real(path: str | os.PathLike[str]) -> Path:
