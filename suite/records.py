@@ -8,6 +8,7 @@ A run's directory holds, in the order in which they are written:
     history.csv      loss and validation score of each epoch
     model.keras, spec.json   the model and its preprocessing; model.pickle where it is no neural network
     outcomes.jsonl   what happened on each test example, one JSON object a line; beside it a task's own files
+    words.json       the words of the training examples, for a task that tells test examples apart by them
     result.json      the result; it is written last, so a directory that has it is complete
 """
 
@@ -25,7 +26,7 @@ import platform
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ from suite import __version__, find
 from suite.backend import Backend, cpu_name
 from suite.config import RunConfig
 from suite.data.lazy import light
-from suite.errors import RunError
+from suite.errors import InputError, RunError
 from suite.files import write_atomically
 from suite.task import Evaluation, Result, Spec, Task
 
@@ -128,6 +129,24 @@ class Directory:
         write_atomically(self.path / "outcomes.jsonl", "".join(lines))
         for name, text in evaluation.files.items():
             write_atomically(self.path / name, text)
+
+    def write_words(self, words: Collection[str]) -> None:
+        """The words of the training examples."""
+        write_atomically(self.path / "words.json", json.dumps(sorted(words)))
+
+    def words(self) -> frozenset[str] | None:
+        """What `write_words` wrote; `None` where an older version left nothing.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        path = self.path / "words.json"
+        if not path.is_file():
+            return None
+        try:
+            return frozenset(map(str, json.loads(path.read_text("utf8"))))
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{path}: damaged: {error}; expected a list of words") from error
 
     def write_history(self, history: Sequence[Mapping[str, Any]]) -> None:
         """One row an epoch; what a task watches beside its score has columns of its own."""

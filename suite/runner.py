@@ -63,12 +63,28 @@ class Prepared:
         """The same data, encoded as this configuration wants it."""
         if (config.features, config.data) == (self.config.features, self.config.data):
             return self
-        return Prepared(self.task, self.splits, config, self.origin, self.source)
+        other = Prepared(self.task, self.splits, config, self.origin, self.source)
+        other.__dict__.update({name: self.__dict__[name] for name in _OF_DATA if name in self.__dict__})
+        return other
 
     @cached_property
     def fingerprint(self) -> str:
         """The data's."""
         return self.splits.fingerprint()
+
+    @cached_property
+    def words(self) -> frozenset[str] | None:
+        """All words of the training examples; `None` for a task that asks for none."""
+        if self.task.words is None:
+            return None
+        return frozenset(word for example in light(self.splits.train) for word in self.task.words(example))
+
+    @cached_property
+    def slices(self) -> Sequence[Mapping[str, str]] | None:
+        """For each test example the parts of the test set to which it belongs; `None` for a task without."""
+        if self.task.slices is None:
+            return None
+        return [self.task.slices(example, self.words) for example in self.splits.test]
 
     @cached_property
     def spec(self) -> Spec:
@@ -94,6 +110,9 @@ class Prepared:
     def edges(self) -> list[int]:
         """Lengths to which examples are padded, chosen on the training split."""
         return bucket_lengths(example_lengths(self.train, self.spec), self.config.data.buckets)
+
+
+_OF_DATA = ("fingerprint", "words", "slices")  # computed once: they do not hang on the configuration
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -209,7 +228,11 @@ def run(
         evaluation = task.evaluate(fitted.predictions, light(prepared.splits.test))
         note = "; ".join(filter(None, [result.note, evaluation.note]))
         result = dataclasses.replace(result, scores=evaluation.scores, note=note)
+        if prepared.slices is not None:
+            evaluation = evaluation.sliced(prepared.slices)
         directory.write_evaluation(evaluation)
+        if prepared.words is not None:
+            directory.write_words(prepared.words)
         reporter.finish(f"test {task.metric} {evaluation.scores[task.metric]:.4f}, {fitted.train_seconds:.1f} s")
     directory.finish(result)
     return result

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -168,6 +168,17 @@ class Evaluation:
     note: str = ""
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
+    def sliced(self, slices: Iterable[Mapping[str, str]]) -> Evaluation:
+        """The same, with what `Task.slices` says of each example under ``"slices"`` in its outcome.
+
+        Example:
+
+        >>> Evaluation({}, [{"right": True}]).sliced([{"negation": "no"}]).outcomes
+        [{'right': True, 'slices': {'negation': 'no'}}]
+        """
+        both = zip(self.outcomes, slices, strict=True)
+        return dataclasses.replace(self, outcomes=[{**one, "slices": dict(parts)} for one, parts in both])
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Writing:
@@ -270,6 +281,11 @@ class Task:
         decode: what `infer` gave for each encoded example, without padding, how they were encoded, Spec ->
             predictions, one for each example.
         evaluate: predictions, examples -> Evaluation. Reads no media of the examples (see `suite.data.lazy`).
+        words: an example -> the words of its input, for `slices`. Reads no media.
+        slices: an example, the words of all training examples -> the parts of the test set to which the example
+            belongs, such as ``{"negation": "yes"}``: the same keys for each. They are kept with the outcomes and show
+            on which examples models differ. Where the training words are not known they are `None`, and what hangs on
+            them is left out.
         show: a prediction, its example, how many -> the likeliest answers, the best first.
         write: model, examples, Spec, how -> for each example its answers, the best first. For a task that writes texts,
             where a person has a say in how; `None` for others.
@@ -296,6 +312,8 @@ class Task:
     decode: Callable[[Sequence[Any], Encoded, Spec], Sequence[Prediction]]
     evaluate: Callable[[Sequence[Prediction], Sequence[Example]], Evaluation]
     show: Callable[[Prediction, Example, int], list[Answer]]
+    words: Callable[[Example], Iterable[str]] | None = None
+    slices: Callable[[Example, Container[str] | None], Mapping[str, str]] | None = None
     groups: Callable[[Sequence[Example]], Sequence[Hashable]] | None = None
     infer: Callable[[keras.Model, Batches, Spec], Sequence[Any]] = forward
     watch: Callable[[keras.Model, Batches, Sequence[Example], Spec], Mapping[str, float]] | None = None

@@ -130,6 +130,9 @@ def evaluate(trained: Trained, splits: Splits, *, output: Path) -> Result:
     prepared = Prepared(trained.task, splits, trained.config, trained.origin)
     name = f"{trained.directory.run_id}-on-{records.slug(splits.dataset)}-{prepared.fingerprint[:8]}"
     directory = Directory(output / name)
+    if trained.task.slices is not None:
+        words = trained.directory.words()  # those of the data that the model was trained on
+        evaluation = evaluation.sliced(trained.task.slices(example, words) for example in test)
     result = dataclasses.replace(
         records.result(trained.config, trained.task, prepared, directory, trained.backend),
         params=trained.result.params,

@@ -151,8 +151,10 @@ def _environment(directory: Directory) -> dict[str, Any]:
     return {**found.get("packages", {}), **{name: found.get(name, "") for name in ("python", "system")}}
 
 
-def _outcomes(directory: Directory) -> bytes:
-    return (directory.path / "outcomes.jsonl").read_bytes()
+def _outcomes(directory: Directory) -> list[dict[str, Any]]:
+    """What happened on each example. The parts that it belongs to are no result, and older versions wrote none."""
+    lines = (directory.path / "outcomes.jsonl").read_text("utf8").split("\n")
+    return [{key: value for key, value in json.loads(line).items() if key != "slices"} for line in lines if line]
 
 
 def _weights(directory: Directory) -> dict[str, bytes]:

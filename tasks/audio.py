@@ -9,7 +9,7 @@ The score is accuracy. The models take waveforms: all that turns them into featu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -136,6 +136,20 @@ def example(fields: Mapping[str, str]) -> Example:
     return audio.example(Path(fields["path"]))
 
 
+def slices(example: Example, known: Container[str] | None) -> dict[str, str]:
+    """The signal-to-noise ratio where the data knows it, else the dynamic range; the speaker where the data has one."""
+    if "snr" in example:
+        parts = {"signal to noise": _decibels(example["snr"], step=5)}
+    else:
+        parts = {"dynamic range": _decibels(audio.dynamic_range(example["waveform"], rate=example["rate"]), step=20)}
+    return {**parts, "speaker": str(example["speaker"])} if "speaker" in example else parts
+
+
+def _decibels(value: float, *, step: int) -> str:
+    low = int(value // step) * step
+    return f"{low} to {low + step} dB"
+
+
 TASK = Task(
     name="audio",
     schema="waveform->label",
@@ -153,6 +167,7 @@ TASK = Task(
     calibrate=classification.calibrate,
     decode=classification.decode,
     evaluate=classification.evaluate,
+    slices=slices,
     show=classification.show,
     baselines={"classic": baseline.classifier, "majority": majority.classifier},
     lower_is_better=frozenset({"calibration_error"}),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -178,6 +178,20 @@ def evaluate(predictions: Sequence[Sequence[str]], examples: Sequence[Example]) 
     return Evaluation(scores, outcomes)
 
 
+def words(example: Example) -> list[str]:
+    """The tokens in small letters."""
+    return [token.casefold() for token in example["tokens"]]
+
+
+def slices(example: Example, known: Container[str] | None) -> dict[str, str]:
+    """Whether training has all words of the sentence's entities, in whatever sentence and with whatever tag."""
+    if known is None:
+        return {}
+    found, entities = words(example), metrics.entities(example["tags"])
+    seen = all(word in known for start, stop, _ in entities for word in found[start:stop])
+    return {"entity words": "no entity" if not entities else "seen" if seen else "unseen"}
+
+
 def example(fields: Mapping[str, str]) -> Example:
     """A sentence as it is typed, cut into words and punctuation marks.
 
@@ -227,6 +241,8 @@ TASK = Task(
     calibrate=calibrate,
     decode=decode,
     evaluate=evaluate,
+    words=words,
+    slices=slices,
     show=show,
     baselines={"classic": tagging.tagger, "majority": majority.tagger},
 )

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -256,6 +256,16 @@ def evaluate(predictions: Sequence[Sequence[Mapping[str, Any]]], examples: Seque
     return Evaluation(metrics.scores(gold, given), outcomes)
 
 
+def slices(example: Example, known: Container[str] | None) -> dict[str, str]:
+    """In which third of the context, by characters, the middle of the first right answer lies."""
+    if not example["answers"]:
+        return {"answer position": "none"}
+    answer = example["answers"][0]
+    middle = answer["start"] + len(answer["text"]) / 2
+    third = min(int(3 * middle / len(example["context"])), 2)
+    return {"answer position": ("first third", "middle third", "last third")[third]}
+
+
 def show(prediction: Sequence[Mapping[str, Any]], example: Example, top: int) -> list[Answer]:
     """The likeliest answers with their places in the context."""
     return [{**answer, "answer": answer["answer"] or "(no answer)"} for answer in prediction[:top]]
@@ -279,6 +289,7 @@ TASK = Task(
     decode=decode,
     calibrate=calibrate,
     evaluate=evaluate,
+    slices=slices,
     show=show,
     baselines={"classic": baselines.matcher, "majority": baselines.commonest},
 )

@@ -8,7 +8,7 @@ The score is accuracy: the share of texts whose likeliest class is the right one
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -16,15 +16,21 @@ from pydantic import Field, field_validator
 
 from suite import classification
 from suite.baselines import majority
-from suite.baselines import text as words
+from suite.baselines import text as baselines
 from suite.config import Table
 from suite.data import delimited
+from suite.data import words as counting
 from suite.data.subwords import Subwords, train
 from suite.errors import InputError
 from suite.task import Architecture, Array, Encoded, Example, Spec, Task
 
 if TYPE_CHECKING:
     import keras
+
+NEGATORS = frozenset(
+    "no not never none nobody nothing nowhere neither nor without cannot hardly scarcely barely".split()
+)
+"""English words that deny; so does any that ends in n't."""
 
 UNKNOWN = 1  # what a text is read as in which nothing can be read, such as one of control characters alone
 
@@ -115,6 +121,18 @@ def build(spec: Spec, features: Features, architecture: Architecture) -> keras.M
     )
 
 
+def words(example: Example) -> list[str]:
+    """The words of the text."""
+    return counting.words(example["text"])
+
+
+def slices(example: Example, known: Container[str] | None) -> dict[str, str]:
+    """Whether the text denies something, in English (see `NEGATORS`), and how many of its words training never had."""
+    found = words(example)
+    denied = any(word in NEGATORS or word.replace("’", "'").endswith("n't") for word in found)
+    return {"negation": "yes" if denied else "no", **counting.unknown(found, known)}
+
+
 TASK = Task(
     name="sentiment",
     schema="text->label",
@@ -133,6 +151,8 @@ TASK = Task(
     calibrate=classification.calibrate,
     decode=classification.decode,
     evaluate=classification.evaluate,
+    words=words,
+    slices=slices,
     show=classification.show,
-    baselines={"classic": words.classifier, "majority": majority.classifier},
+    baselines={"classic": baselines.classifier, "majority": majority.classifier},
 )

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,7 @@ from pydantic import Field
 from suite.baselines import translation as baselines
 from suite.config import Table
 from suite.data import bpe, parallel
+from suite.data import words as counting
 from suite.data import writing as written
 from suite.errors import InputError
 from suite.metrics import translation as metrics
@@ -194,6 +195,16 @@ def evaluate(predictions: Sequence[str], examples: Sequence[Example]) -> Evaluat
     return Evaluation(found.values, outcomes, note=found.signature)
 
 
+def words(example: Example) -> list[str]:
+    """The words of the source."""
+    return counting.words(example["source"])
+
+
+def slices(example: Example, known: Container[str] | None) -> dict[str, str]:
+    """How many words of the source training never had in a source."""
+    return counting.unknown(words(example), known)
+
+
 def show(prediction: str, example: Example, top: int) -> list[Answer]:
     """The translation."""
     return [{"answer": prediction, "probability": None}]
@@ -354,6 +365,8 @@ TASK = Task(
     causal="target",
     decode=decode,
     evaluate=evaluate,
+    words=words,
+    slices=slices,
     show=show,
     write=write,
     baselines={"classic": baselines.dictionary, "majority": baselines.copy},

@@ -116,7 +116,34 @@ def test_a_trained_model_is_scored_on_other_data_as_a_row_of_its_own(runs, model
     assert (row["model"], row["dataset"], row["value"], row["n_examples"]) == (model, "other.conll", 1.0, 2)
     assert row["note"] == f"trained on own.conll as {runs[model].name}"
     (directory,) = (tmp_path / "runs").iterdir()
-    assert len((directory / "outcomes.jsonl").read_text("utf8").splitlines()) == 2
+    told = [json.loads(line) for line in (directory / "outcomes.jsonl").read_text("utf8").splitlines()]
+    assert [each["slices"] for each in told] == [{"entity words": "seen"}] * 2
+
+
+def test_what_training_had_is_known_from_its_own_words_alone(runs, tmp_path):
+    """Other data may bring a training split of its own, and an older directory may not know its words."""
+    (tmp_path / "other.conll").write_text("Peter B-PER\nNowak I-PER\n\nRome B-LOC\n\n", "utf8")
+    trained = tmp_path / "trained"
+    shutil.copytree(runs["majority"], trained)
+    assert json.loads((trained / "words.json").read_text("utf8")) == [
+        ".",
+        "anna",
+        "in",
+        "lives",
+        "peter",
+        "rome",
+        "sings",
+    ]
+    found = []
+    for folder in ("known", "unknown"):
+        files = ["--leaderboard", tmp_path / "board.csv", "--output", tmp_path / folder]
+        invoke("evaluate", trained, "--test", tmp_path / "other.conll", *files)
+        (path,) = (tmp_path / folder).glob("*/outcomes.jsonl")
+        found.append([json.loads(line)["slices"] for line in path.read_text("utf8").splitlines()])
+        (trained / "words.json").unlink(missing_ok=True)
+    assert found == [[{"entity words": "unseen"}, {"entity words": "seen"}], [{}, {}]]
+    (trained / "words.json").write_text("{", "utf8")
+    assert "words.json: damaged" in invoke("evaluate", trained, "--test", tmp_path / "other.conll", code=2).stderr
 
 
 def test_labels_that_the_model_never_saw_are_told(runs, tmp_path):

@@ -46,6 +46,14 @@ def test_the_same_run_again_is_identical_and_adds_no_row(runs, model, tmp_path, 
     assert (tmp_path / "runs" / found["run_id"] / "result.json").is_file()
 
 
+def test_outcomes_of_a_version_that_told_no_parts_are_the_same(runs, tmp_path):
+    path = tmp_path / "runs" / runs["majority"] / "outcomes.jsonl"
+    told = [json.loads(line) for line in path.read_text("utf8").splitlines()]
+    assert all(each.pop("slices") for each in told)
+    path.write_text("".join(json.dumps(each) + "\n" for each in told), "utf8")
+    assert verdict(runs["majority"])["kind"] == "identical"
+
+
 def test_another_result_is_judged_by_other_seeds(runs, tmp_path):
     """The directory is made to tell of a score that this run never had."""
     path = tmp_path / "runs" / runs["majority"] / "result.json"

@@ -2,9 +2,11 @@ import json
 import math
 
 import pytest
+from typer.testing import CliRunner
 
 import leaderboard
 from leaderboard import contests, references, report, slices
+from suite.cli import app
 from suite.task import Result
 
 
@@ -61,6 +63,27 @@ def test_a_part_in_which_nothing_differs_or_is_too_small_is_left_out(tmp_path):
     write(tmp_path, "better", 0, [*outcomes(90, 50), *few])
     write(tmp_path, "other", 0, [*outcomes(80, 50), *few])
     assert [each.part for each in found(tmp_path)] == ["good"]
+
+
+def test_the_board_shows_the_paired_gap_in_each_part_that_the_task_tells(tmp_path):
+    """One run is of a version that told no parts; the examples are the same."""
+    for model, wrong in (("better", range(0)), ("other", range(0, 60, 2))):
+        told = [
+            {"right": place not in wrong, "slices": {"negation": "yes" if place < 60 else "no"}} for place in range(200)
+        ]
+        write(tmp_path, model, 0, told)
+        write(tmp_path, model, 1, [{"right": each["right"]} for each in told] if model == "better" else told)
+    arguments = ["board", str(tmp_path / "board.csv"), "--runs", str(tmp_path), "--slices", "--format"]
+    result = CliRunner().invoke(app, [*arguments, "json"])
+    assert result.exit_code == 0, result.output
+    # In the part without negation both are right throughout, so that it is left out.
+    better, other = json.loads(result.stdout)["slices"]
+    assert (better["feature"], better["part"], better["examples"]) == ("negation", "yes", 60)
+    assert (better["label"], better["score"], better["behind"]) == ("better", 1.0, 0.0)
+    assert (other["label"], other["score"], other["behind"], other["best"]) == ("other", 0.5, -0.5, "better")
+    # 30 of 60 pairs differ: the standard error is the root of 0.5 * 0.5 / 60
+    assert (other["low"], other["high"]) == (pytest.approx(-0.627, abs=0.02), pytest.approx(-0.373, abs=0.02))
+    assert "negation" in CliRunner().invoke(app, [*arguments, "table"]).stdout
 
 
 def test_without_all_outcomes_or_a_second_model_there_is_nothing_to_compare(tmp_path):
