@@ -27,7 +27,7 @@ from pydantic import Field, model_validator
 
 from suite.baselines import ngram
 from suite.config import Table
-from suite.data import prose, stream, writing
+from suite.data import prose, stream
 from suite.errors import InputError
 from suite.metrics import language as metrics
 from suite.task import Answer, Architecture, Array, Encoded, Evaluation, Example, Spec, Task, Writing
@@ -273,116 +273,19 @@ def show(prediction: Mapping[str, Any], example: Example, top: int) -> list[Answ
 
 def write(model: keras.Model, examples: Sequence[Example], spec: Spec, wanted: Writing) -> list[list[Answer]]:
     """Continues prompts. Another order of the prompts draws other tokens."""
-    from suite.decoding import generate
+    from suite.heads import generation
+    from suite.prompts import Writer
 
-    task = _Prompts(model, spec, wanted)
-    prompts = [task.prompt(example) for example in examples]
-    copies = 1 if task.wanted.beam else task.wanted.n_best
-    found = generate(
-        task.layer,
-        [prompt for prompt in prompts for _ in range(copies)],
-        max_tokens=task.max_tokens,
-        strategy=task.strategy(),
-        stop=task.start,
-        seed=task.wanted.seed,
-    )
-    answers = []
-    for number, prompt in enumerate(prompts):
-        rows = [each for row in found.hypotheses[number * copies : (number + 1) * copies] for each in row]
-        answers.append(sorted((task.answer(prompt, row) for row in rows), key=lambda each: -each["score"]))
-    return answers
+    writer = Writer(model.get_layer(generation.NAME), tokenizer(spec), wanted)
+    return writer.write([example["prompt"] for example in examples])
 
 
 def stream_text(model: keras.Model, example: Example, spec: Spec, wanted: Writing) -> Iterator[str]:
     """The pieces of the text that `write` gives for this prompt alone, as they come."""
-    from suite import decoding
+    from suite.heads import generation
+    from suite.prompts import Writer
 
-    if wanted.beam:  # which knows its text at the end alone
-        yield write(model, [example], spec, wanted)[0][0]["answer"]
-        return
-    task = _Prompts(model, spec, wanted)
-    ending = writing.Ending(task.known, task.wanted.stop)
-    steps = decoding.stream(
-        task.layer,
-        [task.prompt(example)],
-        max_tokens=task.max_tokens,
-        strategy=task.strategy(),
-        stop=task.start,
-        seed=task.wanted.seed,
-    )
-    for [token] in steps:
-        if token is not None and (text := ending.add(token)):
-            yield text
-        if ending.done:
-            return
-    if text := ending.close():
-        yield text
-
-
-class _Prompts:
-    """What writing and streaming share: a model, and how it is to go on with prompts."""
-
-    def __init__(self, model: keras.Model, spec: Spec, wanted: Writing):
-        from suite.heads import generation
-
-        self.wanted = writing.settled(wanted)
-        self.known, self.layer = tokenizer(spec), model.get_layer(generation.NAME)
-        self.start = self.known.special(stream.START)
-        self.max_tokens = self.wanted.max_tokens or 0
-        if (self.wanted.beam or 0) > self.known.size:
-            raise InputError(f"--beam {self.wanted.beam} is more than the vocabulary's {self.known.size} tokens")
-
-    def prompt(self, example: Example) -> list[int]:
-        """A prompt's tokens, the start token before them.
-
-        Raises:
-            InputError: there are not so many positions.
-        """
-        tokens = [self.start, *self.known.encode(example["prompt"]).tolist()]
-        longest = self.layer.longest
-        if longest is not None and self.max_tokens and len(tokens) + self.max_tokens - 1 > longest:
-            raise InputError(
-                f"this model learned a table of {longest} positions, and cannot go beyond it: a prompt of "
-                f"{len(tokens) - 1} tokens and its start leave room for {max(0, longest - len(tokens) + 1)}, and "
-                f"--max-tokens is {self.max_tokens}; one with rotary, ALiBi or relative positions has no such limit"
-            )
-        return tokens
-
-    def strategy(self) -> Any:
-        from suite.decoding import Beam, Greedy, Sample
-
-        if self.wanted.beam:
-            length_penalty = self.wanted.length_penalty or 0.0
-            return Beam(self.wanted.beam, length_penalty=length_penalty, n_best=self.wanted.n_best)
-        penalty = self.wanted.repetition_penalty or 1.0
-        if not self.wanted.temperature:
-            return Greedy(repetition_penalty=penalty)
-        wanted = self.wanted
-        return Sample(
-            temperature=wanted.temperature or writing.TEMPERATURE,
-            top_k=wanted.top_k,
-            top_p=wanted.top_p,
-            min_p=wanted.min_p,
-            repetition_penalty=penalty,
-        )
-
-    def answer(self, prompt: Sequence[int], row: Any) -> Answer:
-        """A hypothesis as an answer, cut where a stop text stands."""
-        ending, text = writing.Ending(self.known, self.wanted.stop), ""
-        for used, token in enumerate(row.tokens, start=1):
-            text += ending.add(token)
-            if ending.done:
-                score = self._log_probability(prompt, row.tokens[:used])
-                return writing.answer(text, log_probability=score, why="stop")
-        text += ending.close()
-        return writing.answer(text, log_probability=row.log_probability, score=row.score, why=row.why)
-
-    def _log_probability(self, prompt: Sequence[int], tokens: Sequence[int]) -> float:
-        from suite.heads import generation
-
-        row = np.array([*prompt, *tokens])
-        nats, _ = generation.read(self.layer, row[:-1], row[1:], context=len(row) - 1, overlap=0)
-        return -float(nats[len(prompt) - 1 :].sum(dtype="float64"))
+    return Writer(model.get_layer(generation.NAME), tokenizer(spec), wanted).stream(example["prompt"])
 
 
 TASK = Task(

@@ -25,6 +25,7 @@ ALLOWED = {
         "suite.heads",
         "suite.layers",
         "suite.losses",
+        "suite.prompts",
         "suite.metrics",
         "suite.tags",
         "suite.config",
