@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from suite.data import writing
+from suite import writing
 from suite.data.stream import START, Tokenizer
 from suite.errors import InputError
 

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
+from suite import writing as written
 from suite.baselines import translation as baselines
 from suite.config import Table
 from suite.data import bpe, parallel
 from suite.data import words as counting
-from suite.data import writing as written
 from suite.errors import InputError
 from suite.metrics import translation as metrics
 from suite.task import Answer, Architecture, Array, Encoded, Evaluation, Example, Spec, Task, Writing

@@ -13,8 +13,8 @@ import numpy as np
 
 from suite.baselines.kneser_ney import START, Places, count, fit_discounts, look_up, mix, of_contexts, places_of
 from suite.data import stream
-from suite.data.writing import Ending, answer, settled
 from suite.errors import InputError
+from suite.writing import Ending, answer, settled
 
 if TYPE_CHECKING:
     from suite.task import Writing

@@ -5,9 +5,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from suite.data import bpe, characters
-from suite.data.writing import Ending, settled
 from suite.errors import InputError
 from suite.task import Writing
+from suite.writing import Ending, settled
 
 PIECES = bpe.Pieces(bpe.train(["aab\n aab\nba"] * 9, size=290))
 
