@@ -14,6 +14,7 @@ Student's problem", on degrees of freedom; Efron and Tibshirani 1993, "An introd
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import functools
 import math
@@ -173,8 +174,9 @@ def _freedom(variance: Any, test: Any, parts: Sequence[tuple[Any, int]]) -> Any:
     """
     fewest = min(n for _, n in parts)
     more = np.where((test > 0) & (fewest > 1), 2, 0)
-    square = sum(part**2 / (n + more) for part, n in parts)
-    found = np.where(square > 0, variance**2 / np.where(square > 0, square, 1), 1e9)
+    whole = np.where(variance > 0, variance, 1)
+    square = sum((part / whole) ** 2 / (n + more) for part, n in parts)  # of shares, which has no overflow
+    found = np.where(square > 0, 1 / np.where(square > 0, square, 1), 1e9)
     return np.clip(found - more, fewest, 1e9)
 
 
@@ -200,12 +202,15 @@ def seeds_needed(value: float, *, examples: float, seeds: float, power: float = 
 
     if not value or (examples > 0 and abs(value) / math.sqrt(examples) < 1.96 + 0.84):
         return None
-    number = np.arange(2, most + 1)
-    variance = examples + seeds / number
-    if not variance[0]:
+    if not examples + seeds / most:
         return 2
-    freedom = np.where(seeds > 0, variance**2 / np.maximum((seeds / number) ** 2 / (2 * (number - 1)), 1e-300), 1e6)
-    freedom = np.minimum(freedom, 1e6)
-    reached = 1 - nctdtr(freedom, abs(value) / np.sqrt(variance), stdtrit(freedom, (1 + CONFIDENCE) / 2))
-    enough = np.flatnonzero(reached >= power)
-    return int(number[enough[0]]) if len(enough) else None
+
+    def reached(number: int) -> float:
+        share = min(1 + number * examples / seeds, 1e3) if seeds > 0 else 1e3  # of all variance, to that of seeds
+        freedom = min(2 * (number - 1) * share**2, 1e6)
+        effect = abs(value) / math.sqrt(examples + seeds / number)
+        return float(1 - nctdtr(freedom, effect, stdtrit(freedom, (1 + CONFIDENCE) / 2)))
+
+    numbers = range(2, most + 1)
+    place = bisect.bisect_left(numbers, power, key=reached)  # power only grows with the number of seeds
+    return numbers[place] if place < len(numbers) else None

@@ -18,7 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from leaderboard import standings
-from leaderboard.report import svg, view
+from leaderboard.report import html, svg, view
 from leaderboard.store import read_csv
 
 if TYPE_CHECKING:
@@ -69,9 +69,8 @@ def page(
     )
     return environment.get_template("page.html").render(
         page=shown,
-        styles=shown.styles,
-        style=svg.style,
-        mark=svg.mark,
+        marks=html.swatches(shown.styles),
+        rows=html.rows,
         draw=functools.partial(_draw, shown.styles),
         css=Markup(css),
         js=Markup(js),

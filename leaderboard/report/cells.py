@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from leaderboard.plots import HUGE, number
 
 
-@dataclasses.dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """A cell.
 
     Args:
@@ -72,4 +71,4 @@ def _sorted_by(value: float) -> float:
 
 def text(*values: Any) -> Cell:
     """A cell of those values that there are, parted by blanks."""
-    return Cell(" ".join(str(value) for value in values if value not in (None, "")))
+    return Cell(" ".join([str(value) for value in values if value is not None and value != ""]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from suite.commands.failing import failing
+from suite.commands.uncollected import uncollected
 
 if TYPE_CHECKING:
     from leaderboard.layout import Sheet
@@ -37,7 +38,7 @@ def board(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Show who is best on each task and dataset, with intervals, and which models no test separates."""
-    with failing(debug=debug):
+    with failing(debug=debug), uncollected():
         import leaderboard
         from leaderboard import layout
         from leaderboard.contests import records

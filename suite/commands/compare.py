@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from suite.commands.failing import failing
+from suite.commands.uncollected import uncollected
 
 if TYPE_CHECKING:
     from leaderboard.comparing import Change, Comparison
@@ -32,7 +33,7 @@ def compare(
 
     Exit code 0: nothing is really worse. 1: something is. 2: the files cannot be used, or nothing can be compared.
     """
-    with failing(debug=debug):
+    with failing(debug=debug), uncollected():
         import leaderboard
         from leaderboard import layout
         from leaderboard.contests import records

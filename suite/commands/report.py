@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from suite.commands.failing import failing
+from suite.commands.uncollected import uncollected
 
 
 def report(
@@ -23,7 +24,7 @@ def report(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Write the leaderboard as one page of HTML that needs no network and no other file."""
-    with failing(debug=debug):
+    with failing(debug=debug), uncollected():
         from leaderboard import references
         from leaderboard import report as reporting
         from suite.errors import InputError

@@ -3,9 +3,11 @@
 Shapes: B draws, N examples, S seeds, K simulated boards.
 """
 
+import itertools
+
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 from scipy.special import expit
 
 from leaderboard import resampling
@@ -110,6 +112,31 @@ def test_seeds_needed_agrees_with_statsmodels(effect):
     power = pytest.importorskip("statsmodels.stats.power")
     exact = power.TTestIndPower().solve_power(effect_size=effect, alpha=0.05, power=0.8)
     assert seeds_needed(effect, examples=0.0, seeds=2.0) == int(np.ceil(exact))
+
+
+def test_seeds_needed_is_the_first_number_that_has_the_power():
+    """Power grows with the number of seeds, so that a search by halves finds what a look at all of them does."""
+    generator = np.random.default_rng(0)
+    found = []
+    for _ in range(200):
+        value, ratio = 10 ** generator.uniform(-4, 0), 10 ** generator.uniform(-2, 3)
+        steady, seeds = generator.choice([0.0, 0.01, 0.1, 0.2]) * value**2, ratio * value**2
+        number = np.arange(2, 1001)
+        variance = steady + seeds / number
+        freedom = np.minimum(2 * (number - 1) * (variance * number / seeds) ** 2, 1e6)
+        power = 1 - special.nctdtr(freedom, value / np.sqrt(variance), special.stdtrit(freedom, 0.975))
+        enough = number[power >= 0.8]
+        found.append(seeds_needed(value, examples=steady, seeds=seeds))
+        assert found[-1] == (enough[0] if len(enough) else None)
+    assert None in found
+    assert len(set(found)) > 40
+
+
+def test_no_size_of_the_variances_stops_the_search():
+    sizes = (0.0, 5e-324, 1e-300, 1e-2, 1e300)
+    for examples, seeds, value in itertools.product(sizes, sizes, (1e-300, 1e-2, 1e150)):
+        found = seeds_needed(value, examples=examples, seeds=seeds)
+        assert found is None or 2 <= found <= 1000
 
 
 def test_where_the_test_set_is_too_small_no_seeds_help():
