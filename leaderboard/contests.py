@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaderboard import outcomes, paired, resampling
+from leaderboard.plots import HUGE
 from leaderboard.store import objects
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Entry:
         values = [row[name] for row in self.rows]
         if None in values or (name in SPEED and len({row["device"] for row in self.rows}) > 1):
             return None
-        return float(np.mean(values))
+        return float(sum(values) / len(values))
 
     def told(self, name: str) -> str:
         """What the rows say in a column of text; all different ones."""
@@ -129,15 +130,18 @@ class Contest:
 def usable(board: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The rows that can be used, each once, and what was wrong with the others.
 
-    Left out are scores that are missing or not finite, and runs that hold two values for one metric, since nobody knows
-    which is right.
+    Left out are scores that are missing, not finite or so large that they mean nothing, and runs that hold two values
+    for one metric, since nobody knows which is right.
     """
     problems = []
     ok = (board["status"] == "ok").fillna(False)
-    finite = np.isfinite(board["value"].to_numpy("float64", na_value=np.nan))
-    if (bad := ok & ~finite).any():
-        problems.append(f"{int(bad.sum())} scores are no finite numbers and were left out: {_named(board[bad])}")
-        board, ok = board[~bad], ok[~bad]
+    sizes = np.abs(board["value"].to_numpy("float64", na_value=np.nan))
+    finite = np.isfinite(sizes)
+    for fault, found in (("no finite numbers", ~finite), (f"larger than {HUGE:g}", finite & (sizes > HUGE))):
+        if (bad := ok & found).any():
+            problems.append(f"{int(bad.sum())} scores are {fault} and were left out: {_named(board[bad])}")
+    kept = ~ok | (sizes <= HUGE)
+    board, ok = board[kept], ok[kept]
     identity = ["run_id", "metric", "status"]
     board = board.drop_duplicates([*identity, "value", "task", "dataset_hash", "model"])
     twice = board.duplicated(identity, keep=False) & ok.reindex(board.index)

@@ -105,7 +105,8 @@ def _welch(first: Entry, second: Entry) -> Pair:
     difference, variance = mean - other, one / n + two / m
     if not variance > (1e-12 * max(abs(mean), abs(other))) ** 2:
         return Pair(difference=difference)
-    freedom = variance**2 / ((one / n) ** 2 / (n - 1) + (two / m) ** 2 / (m - 1))
+    # As shares of the variance, for the square of a small or a large one is no number.
+    freedom = 1 / ((one / n / variance) ** 2 / (n - 1) + (two / m / variance) ** 2 / (m - 1))
     error = math.sqrt(variance)
     half = float(stdtrit(freedom, 0.975)) * error
     return Pair(

@@ -155,7 +155,7 @@ def _cost(
     series, missing = [], []
     for model, rows in models.items():
         costs, values = [row[axis.column] for row in rows], [row["value"] for row in rows]
-        cost = statistics.fmean(costs) if all(cost is not None for cost in costs) else 0.0
+        cost = sum(costs) / len(costs) if None not in costs else 0.0  # of large ones fmean would refuse the sum
         if 1 / HUGE < cost < HUGE:
             series.append(Series(model, (Point(cost, statistics.fmean(values), min(values), max(values)),)))
         else:

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 import leaderboard
+from leaderboard import references, report
 from leaderboard.standings import _letters, _ranks, study
 from suite.task import Result
 
@@ -177,6 +178,34 @@ def test_scores_that_are_no_numbers_and_runs_with_two_values_are_left_out_and_na
     assert list(found.summary["label"]) == ["a"]
     assert "2 scores are no finite numbers and were left out: run 'b-0-t-d', metric 'quality'" in found.problems[0]
     assert "several values for one metric were left out: run 'd-0-t-d'" in found.problems[1]
+
+
+def test_scores_that_are_too_large_to_mean_anything_are_left_out_and_named():
+    found = study(board(rows("a", 0, 0.5), rows("b", 0, 1e308), rows("c", 0, -1e101)))
+    assert list(found.summary["label"]) == ["a"]
+    (problem,) = found.problems
+    assert (
+        "2 scores are larger than 1e+100 and were left out: run 'b-0-t-d', metric 'quality', run 'c-0-t-d'" in problem
+    )
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [9e99, 1e60, 1.0, 1e-85, 1e-200])
+@pytest.mark.parametrize("seconds", [1.0, 1e308])
+def test_scores_of_any_other_size_are_judged_alike(size, seconds, tmp_path):
+    """Squares of variances would not be numbers."""
+    table = board(
+        *[
+            rows(model, seed, (level + 0.01 * (seed % 3)) * size, train_seconds=seconds)
+            for model, level in (("a", 0.8), ("b", 0.79), ("worse", 0.2))
+            for seed in range(4)
+        ]
+    )
+    ranks = study(table).summary.set_index("label")["rank"].to_dict()
+    known = min(size, size**2) > 0  # of smaller ones the variance is 0
+    assert ranks == ({"a": 1, "b": 1, "worse": 3} if known else {"a": 1, "b": 1, "worse": 1})
+    assert leaderboard.compare(table, table).worse == []
+    assert "worse" in report.page(table, references.load(), output=tmp_path / "page.html")
 
 
 def test_lower_is_better_turns_the_order():
