@@ -10,17 +10,19 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import decoding, encoder_block, long_attention, time_to_quality
+from benchmarks import board, decoding, encoder_block, long_attention, time_to_quality
 from benchmarks.measure import RESULTS, markdown, save
 from suite.errors import InputError
 
 RUNS: dict[str, Callable[..., list[dict[str, Any]]]] = {
+    "board": board.run,
     "decoding": decoding.run,
     "encoder_block": encoder_block.run,
     "long_attention": long_attention.run,
     "time_to_quality": time_to_quality.run,
 }
 SHOWN = {
+    "board": "command rows contests models seeds metrics cpu_seconds cpu_low cpu_high peak_mib",
     "decoding": "batch prompt written peer parameters first_call_seconds median_ms q1_ms q3_ms ratio paired_ratio "
     "processor_ms processor_ratio tokens_per_second",
     "encoder_block": "batch length width masked training dropout peer parameters deviation median_ms q1_ms q3_ms ratio "
@@ -53,7 +55,7 @@ def run(
     activation: Annotated[str, typer.Option(help="relu or gelu, of encoder_block.")] = "relu",
     output: Annotated[Path, typer.Option(help="The folder for the CSVs.")] = RESULTS,
 ) -> None:
-    """Measure the layers beside their peers."""
+    """Measure the layers beside their peers, and the board's commands."""
     for name in names or RUNS:
         if name not in RUNS:
             raise typer.BadParameter(f"expects some of {', '.join(RUNS)}. Received: {name}")
@@ -65,7 +67,7 @@ def run(
             rows = RUNS[name](quick=quick, **settings, **options)
         except InputError as error:  # data that is not there
             raise typer.BadParameter(str(error)) from error
-        path = output / f"{name}-{backend}-{precision}.csv"
+        path = output / ("board.csv" if name == "board" else f"{name}-{backend}-{precision}.csv")
         frame = save(rows, path)
         typer.echo(f"{path}\n{markdown(frame[SHOWN[name].split()])}\n")
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import decoding, encoder_block, long_attention, memory, steps
+import leaderboard
+from benchmarks import board, decoding, encoder_block, long_attention, memory, steps
 from benchmarks.case import Case
 from benchmarks.measure import Worker, markdown, save, spread
 
@@ -101,6 +102,26 @@ def test_long_attention_reports_memory_and_agrees(monkeypatch):
     assert list(rows["peer"]) == ["plain", "chunked", "local"]
     assert rows["deviation"].max() < 1e-5
     assert (rows[["peak_mib", "kib_per_token", "microseconds_per_token"]] > 0).all(axis=None)
+
+
+def test_what_the_board_costs_has_a_row_for_each_command(tmp_path):
+    rows = pd.DataFrame(board.run(quick=True, repeats=1)).set_index("command")
+    assert list(rows.index) == [*board.COMMANDS, *board.CALLS]
+    assert set(rows["rows"]) == {2 * 3 * 2 * 2}
+    assert (rows[["cpu_seconds", "seconds"]] > 0).all(axis=None)
+    assert rows["peak_mib"].between(20, 1000).all()
+    assert rows["pandas_version"].notna().all()
+
+
+def test_the_board_that_is_measured_is_one(tmp_path):
+    board.write(tmp_path / "a.csv", board.QUICK, name="a")
+    table = leaderboard.read_csv(tmp_path / "a.csv")
+    assert len(table) == board.QUICK.rows
+    found = leaderboard.study(table)
+    assert len(found.results) == 2
+    assert found.problems == []
+    with pytest.raises(RuntimeError, match="no such"):
+        board._cost("raise SystemExit('no such')", tmp_path, 1)
 
 
 def test_memory_that_is_not_there_is_said_before_it_is_taken(monkeypatch):
