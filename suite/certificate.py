@@ -6,13 +6,12 @@ take a whole model as it is, on a few real examples, and cost a few forward pass
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import keras
 import numpy as np
 
-from suite.data.batching import Batches, example_lengths
+from suite.data.batching import example_lengths, one_batch
 from suite.errors import RunError
 from suite.task import Encoded, Spec
 
@@ -47,23 +46,23 @@ def certify(model: keras.Model, encoded: Encoded, spec: Spec, *, causal: str = "
     chosen = list(dict.fromkeys(chosen))
     passed = []
     if lengths.any():
-        longest = _run(model, _inputs(encoded, spec, chosen[:1]))
+        longest = _run(model, one_batch(encoded, spec, chosen[:1]))
         try:
-            padded = _run(model, _inputs(encoded, spec, chosen[:1], more=MORE))
+            padded = _run(model, one_batch(encoded, spec, chosen[:1], length=int(lengths[chosen[0]]) + MORE))
         except ValueError:  # a table of positions that ends where the longest example does
             padded = None
         if padded is not None:
             _compare("padding", padded, longest)
             passed.append("padding")
     if len(chosen) > 1:
-        together = _run(model, _inputs(encoded, spec, chosen))
-        reordered = _run(model, _inputs(encoded, spec, [chosen[0], *reversed(chosen[1:])]))
-        alone = _run(model, {name: value[:1] for name, value in _inputs(encoded, spec, chosen).items()})
+        together = _run(model, one_batch(encoded, spec, chosen))
+        reordered = _run(model, one_batch(encoded, spec, [chosen[0], *reversed(chosen[1:])]))
+        alone = _run(model, {name: value[:1] for name, value in one_batch(encoded, spec, chosen).items()})
         _compare("batch", together[:1], alone)
         _compare("batch", reordered[:1], together[:1])
         passed.append("batch")
     if causal:
-        inputs = _inputs(encoded, spec, chosen[:1])
+        inputs = one_batch(encoded, spec, chosen[:1])
         place = inputs[causal].shape[1] // 2
         later = {**inputs, causal: inputs[causal].copy()}
         later[causal][:, place:] = later[causal][:, place:][:, ::-1]
@@ -71,19 +70,6 @@ def certify(model: keras.Model, encoded: Encoded, spec: Spec, *, causal: str = "
             _compare("causal", _run(model, later)[:, :place], _run(model, inputs)[:, :place])
             passed.append("causal")
     return tuple(passed)
-
-
-def _inputs(encoded: Encoded, spec: Spec, rows: list[int], *, more: int = 0) -> dict[str, np.ndarray]:
-    """These examples as a batch, padded to the longest and by so many places more."""
-    part = dataclasses.replace(
-        encoded,
-        inputs={name: [values[i] for i in rows] for name, values in encoded.inputs.items()},
-        targets=[encoded.targets[i] for i in rows],
-        lengths=None if encoded.lengths is None else [encoded.lengths[i] for i in rows],
-        recut=None,
-    )
-    length = int(example_lengths(part, spec).max()) + more
-    return Batches(part, spec, batch_size=len(rows), edges=[length], full_length=length)[0].inputs
 
 
 def _run(model: keras.Model, inputs: dict[str, np.ndarray]) -> np.ndarray:

@@ -195,6 +195,27 @@ def example_lengths(encoded: Encoded, spec: Spec) -> np.ndarray:
     return lengths
 
 
+def one_batch(encoded: Encoded, spec: Spec, rows: Sequence[int], *, length: int | None = None) -> dict[str, np.ndarray]:
+    """The inputs of these examples, name -> (B, ...) or (B, L, ...).
+
+    Args:
+        encoded: a split.
+        spec: which axes are padded.
+        rows: the examples' places in the split.
+        length: L, to which they are padded; by default the longest one's.
+    """
+    part = dataclasses.replace(
+        encoded,
+        inputs={name: [values[i] for i in rows] for name, values in encoded.inputs.items()},
+        targets=[encoded.targets[i] for i in rows],
+        lengths=None if encoded.lengths is None else [encoded.lengths[i] for i in rows],
+        recut=None,
+    )
+    if length is None:
+        length = int(example_lengths(part, spec).max())
+    return Batches(part, spec, batch_size=len(rows), edges=[length], full_length=length)[0].inputs
+
+
 def _bucket(length: int, edges: Sequence[int]) -> int:
     for edge in edges:
         if length <= edge:
