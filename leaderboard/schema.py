@@ -64,7 +64,11 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "examples_per_second": Column("Float64", "examples / second", "speed of training"),
         "peak_memory_mb": Column("Float64", "MiB (2**20 bytes)", "the largest memory in use"),
         "flops_per_example": Column(
-            "Float64", "operations", "counted in the forward pass of an example of mean length", 2
+            "Float64",
+            "operations",
+            "of a forward pass over a test example of mean length, counted: 2 for each multiply-add of matrix products "
+            "and convolutions; see `suite/flops.py`",
+            2,
         ),
         "tokens_per_second": Column("Float64", "tokens / second", "speed of training, where examples have tokens", 2),
         "backend": Column("string", "", "the Keras backend"),

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from suite import find, runner
+from suite import find, flops, runner
 from suite.config import RunConfig
 from suite.runner import Prepared
 from suite.task import Result
@@ -44,7 +44,7 @@ def show(results: Sequence[Result], ceiling: Result | None, *, files: Sequence[s
 
 
 def show_plan(configs: Sequence[RunConfig], prepared: Prepared, *, as_json: bool) -> None:
-    """Prints each model's resolved configuration, layers and number of parameters.
+    """Prints each model's resolved configuration, layers, number of parameters, and operations of a forward pass.
 
     Args:
         configs: what would be run; each model is shown for its first seed.
@@ -61,6 +61,7 @@ def show_plan(configs: Sequence[RunConfig], prepared: Prepared, *, as_json: bool
                 for layer in model.layers
             ]
             plan["params"] = model.count_params()
+            plan["flops_per_example"] = flops.per_example(model, prepared.test, prepared.spec)
         plans.insert(0, plan)
     if as_json:
         print_json(plans)
@@ -79,6 +80,8 @@ def show_plan(configs: Sequence[RunConfig], prepared: Prepared, *, as_json: bool
         table.add_section()
         table.add_row("all", "", f"{plan['params']:,}")
         console.print(table)
+        if plan["flops_per_example"] is not None:
+            console.print(f"{plan['flops_per_example']:,.0f} FLOPs forward, for a test example of mean length")
 
 
 def print_json(value: Any) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from suite import find, records
+from suite import find, flops, records
 from suite.backend import Backend
 from suite.config import RunConfig, Wanted, architecture
 from suite.console import Reporter
@@ -126,6 +126,7 @@ class Fitted:
     compile_seconds: float | None = None
     examples_per_second: float | None = None
     tokens_per_second: float | None = None
+    flops_per_example: float | None = None
     certificate: str = ""
     selected_on: str = ""
     note: str = ""
@@ -216,6 +217,7 @@ def run(
         compile_seconds=fitted.compile_seconds,
         examples_per_second=fitted.examples_per_second,
         tokens_per_second=fitted.tokens_per_second,
+        flops_per_example=fitted.flops_per_example,
         certificate=fitted.certificate,
         selected_on=fitted.selected_on,
         peak_memory_mb=records.peak_memory_mb(),
@@ -340,6 +342,7 @@ def _train_network(config: RunConfig, prepared: Prepared, directory: Directory, 
         tokens_per_second=progress.tokens / progress.step_seconds
         if progress.tokens and progress.step_seconds
         else None,
+        flops_per_example=flops.per_example(model, prepared.test, spec),
         certificate=", ".join(certificate),
         selected_on="validation",
         note="; ".join(filter(None, [f"best epoch {progress.best_epoch}{best}", progress.stopped, chosen])),

@@ -7,13 +7,13 @@ import json
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
 from suite import backend as backends
 from suite import config as configuration
-from suite import find, records
+from suite import find, flops, records
 from suite.config import RunConfig, Table
 from suite.data import splits as cutting
 from suite.data.batching import Batches, bucket_lengths, example_lengths
@@ -22,6 +22,20 @@ from suite.errors import InputError, RunError
 from suite.records import Directory
 from suite.runner import Prepared
 from suite.task import Answer, Example, Prediction, Result, Spec, Splits, Task, Writing
+
+
+class Predicted(NamedTuple):
+    """What a model makes of some examples.
+
+    Args:
+        predictions: one an example.
+        left_out: what reading the examples left out.
+        flops: counts `Result.flops_per_example` of them.
+    """
+
+    predictions: Sequence[Prediction]
+    left_out: Sequence[str]
+    flops: Callable[[], float | None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,7 +49,7 @@ class Trained:
         config: its configuration.
         labels: those that its training examples have.
         result: its result.
-        predict: examples -> predictions, and what reading the examples left out.
+        predict: examples -> predictions, and what goes with them.
         write: examples, how -> the answers of each, the best first; `None` for a task that writes no texts.
         stream: one example, how -> the pieces of its first answer as they come; `None` where they come at once.
         backend: what computes; `None` for a model that is no neural network.
@@ -47,7 +61,7 @@ class Trained:
     config: RunConfig
     labels: frozenset[str]
     result: Result
-    predict: Callable[[Sequence[Example]], tuple[Sequence[Prediction], Sequence[str]]]
+    predict: Callable[[Sequence[Example]], Predicted]
     write: Callable[[Sequence[Example], Writing], list[list[Answer]]] | None
     stream: Callable[[Example, Writing], Iterator[str]] | None
     backend: backends.Backend | None
@@ -64,7 +78,7 @@ class Trained:
         if plain != Writing():
             name = next(key for key, value in dataclasses.asdict(plain).items() if value != getattr(Writing(), key))
             raise InputError(f"--{name.replace('_', '-')}: {self.result.model} of {self.task.name} writes no texts")
-        predictions = zip(self.predict(examples)[0], examples, strict=True)
+        predictions = zip(self.predict(examples).predictions, examples, strict=True)
         return [self.task.show(prediction, example, writing.n_best) for prediction, example in predictions]
 
 
@@ -94,8 +108,8 @@ def load(path: Path, *, device: str = "auto") -> Trained:
         fitted: Any = _load_baseline(path)
         write, stream = (getattr(fitted, name, None) if task.write else None for name in ("write", "stream"))
 
-        def predict(examples: Sequence[Example]) -> tuple[Sequence[Prediction], Sequence[str]]:
-            return fitted(examples), ()
+        def predict(examples: Sequence[Example]) -> Predicted:
+            return Predicted(fitted(examples), (), lambda: None)
 
     else:
         backend = backends.prepare(device=device, precision=config.precision)
@@ -125,8 +139,8 @@ def evaluate(trained: Trained, splits: Splits, *, output: Path) -> Result:
         output: the folder in which the evaluation gets a directory.
     """
     test = splits.test
-    predictions, left_out = trained.predict(test)
-    evaluation = trained.task.evaluate(predictions, light(test))
+    predicted = trained.predict(test)
+    evaluation = trained.task.evaluate(predicted.predictions, light(test))
     prepared = Prepared(trained.task, splits, trained.config, trained.origin)
     name = f"{trained.directory.run_id}-on-{records.slug(splits.dataset)}-{prepared.fingerprint[:8]}"
     directory = Directory(output / name)
@@ -136,11 +150,16 @@ def evaluate(trained: Trained, splits: Splits, *, output: Path) -> Result:
     result = dataclasses.replace(
         records.result(trained.config, trained.task, prepared, directory, trained.backend),
         params=trained.result.params,
+        flops_per_example=predicted.flops(),
         scores=evaluation.scores,
         note="; ".join(
             filter(
                 None,
-                [f"trained on {trained.result.dataset} as {trained.directory.run_id}", *left_out, evaluation.note],
+                [
+                    f"trained on {trained.result.dataset} as {trained.directory.run_id}",
+                    *predicted.left_out,
+                    evaluation.note,
+                ],
             )
         ),
     )
@@ -232,7 +251,7 @@ def _load_network(path: Path, task: Task, config: RunConfig) -> tuple[Any, Any, 
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path / 'model.keras'}: cannot be loaded: {error}") from error
 
-    def predict(examples: Sequence[Example]) -> tuple[Sequence[Prediction], Sequence[str]]:
+    def predict(examples: Sequence[Example]) -> Predicted:
         encoded = task.encode(examples, spec)
         if not len(encoded):
             raise RunError("there is nothing to predict")
@@ -244,7 +263,8 @@ def _load_network(path: Path, task: Task, config: RunConfig) -> tuple[Any, Any, 
             full_length=config.data.full_length,
             batch_tokens=config.data.batch_tokens,
         )
-        return task.decode(task.infer(model, batches, spec), encoded, spec), encoded.notes
+        predictions = task.decode(task.infer(model, batches, spec), encoded, spec)
+        return Predicted(predictions, encoded.notes, lambda: flops.per_example(model, encoded, spec))
 
     def write(examples: Sequence[Example], writing: Writing) -> list[list[Answer]]:
         return task.write(model, examples, spec, writing) if task.write else []

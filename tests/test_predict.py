@@ -115,6 +115,7 @@ def test_a_trained_model_is_scored_on_other_data_as_a_row_of_its_own(runs, model
     (row,) = board[board["primary"]].to_dict("records")
     assert (row["model"], row["dataset"], row["value"], row["n_examples"]) == (model, "other.conll", 1.0, 2)
     assert row["note"] == f"trained on own.conll as {runs[model].name}"
+    assert board["flops_per_example"].notna().all() == (model == "cnn")
     (directory,) = (tmp_path / "runs").iterdir()
     told = [json.loads(line) for line in (directory / "outcomes.jsonl").read_text("utf8").splitlines()]
     assert [each["slices"] for each in told] == [{"entity words": "seen"}] * 2
@@ -144,6 +145,16 @@ def test_what_training_had_is_known_from_its_own_words_alone(runs, tmp_path):
     assert found == [[{"entity words": "unseen"}, {"entity words": "seen"}], [{}, {}]]
     (trained / "words.json").write_text("{", "utf8")
     assert "words.json: damaged" in invoke("evaluate", trained, "--test", tmp_path / "other.conll", code=2).stderr
+
+
+def test_the_cost_of_an_example_follows_the_length_of_the_data(runs, tmp_path):
+    costs = []
+    for length in (4, 8):
+        (tmp_path / "other.conll").write_text("Rome B-LOC\n" * length, "utf8")
+        files = ["--leaderboard", tmp_path / "board.csv", "--output", tmp_path / "runs", "--json"]
+        shown = invoke("evaluate", runs["cnn"], "--test", tmp_path / "other.conll", *files).stdout
+        costs.append(json.loads(shown)["results"][0]["flops_per_example"])
+    assert costs[1] == 2 * costs[0] > 0
 
 
 def test_labels_that_the_model_never_saw_are_told(runs, tmp_path):

@@ -75,7 +75,10 @@ def test_a_row_says_what_the_model_passed_and_how_often_test_was_scored(tmp_path
         shown = CliRunner().invoke(app, [*arguments, "--seed", seed, "--device", "cpu"])
         assert shown.exit_code == 0, shown.output
     board = leaderboard.read_csv(tmp_path / "leaderboard" / "results.csv")
+    assert board[board["model"] == "majority"]["flops_per_example"].isna().all()
     board = board[board["primary"] & (board["model"] == "cnn")].set_index("seed")
+    plan = CliRunner().invoke(app, [*arguments, "--device", "cpu", "--dry-run", "--json"]).stdout
+    assert board["flops_per_example"].tolist() == [json.loads(plan)[0]["flops_per_example"]] * 2
     assert board["certificate"].tolist() == ["padding, batch"] * 2
     assert board["selected_on"].tolist() == ["validation"] * 2
     assert board["test_scored"].to_dict() == {0: 1, 1: 2}

@@ -284,10 +284,12 @@ def test_dry_run_shows_layers_and_parameters_and_leaves_nothing(tmp_path, monkey
     transformer, majority = json.loads(result.stdout)
     assert transformer["config"]["data"]["limit"] == 20
     assert sum(layer["params"] for layer in transformer["layers"]) == transformer["params"] > 0
+    assert 2 * transformer["params"] < transformer["flops_per_example"] < 1e8  # several tokens, each through most of it
     assert "layers" not in majority
     assert not list(tmp_path.iterdir())
     shown = CliRunner().invoke(app, [*arguments[:-1], "--model", "cnn"]).stdout
     assert "parameters" in shown
+    assert "FLOPs forward, for a test example of mean length" in shown
 
 
 def test_peak_memory_is_this_runs_own():

@@ -56,7 +56,7 @@ def run(
         bool, typer.Option("--skip-bad", help="Leave out what cannot be used in your files, and count it.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the configuration and the models' layers, and stop.")
+        bool, typer.Option("--dry-run", help="Print the configuration and the models' layers and cost, and stop.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print results as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no remarks.")] = False,
