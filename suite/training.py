@@ -133,14 +133,21 @@ def fit(
         kept.last = [*kept.last, steps.weights][-config.average_last :] if config.average_last else []
         save()
     if len(kept.last) > 1 and not progress.diverged:
-        assign(model.trainable_variables, [np.mean(each, axis=0) for each in zip(*kept.last, strict=True)])
-        score = float(validate()[selects])
-        if _is_better(score, progress.best_score, higher_is_better):
-            progress.best_score, kept.best = score, values(model.variables)
-            progress.stopped += f"; the mean of the last {len(kept.last)} epochs' weights is kept"
+        _try_mean(model, progress, kept, lambda: float(validate()[selects]), higher_is_better)
     if kept.best:
         assign(model.variables, kept.best)
     return progress
+
+
+def _try_mean(
+    model: keras.Model, progress: Progress, kept: Kept, validate: Callable[[], float], higher_is_better: bool
+) -> None:
+    """Keeps the mean of the last epochs' weights where validation says that it is better than the best epoch."""
+    assign(model.trainable_variables, [np.mean(each, axis=0) for each in zip(*kept.last, strict=True)])
+    score = validate()
+    if _is_better(score, progress.best_score, higher_is_better):
+        progress.best_score, kept.best = score, values(model.variables)
+        progress.stopped += f"; the mean of the last {len(kept.last)} epochs' weights is kept"
 
 
 def _load(path: Path, model: keras.Model) -> tuple[Progress, Kept]:
