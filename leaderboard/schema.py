@@ -67,7 +67,7 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
             "Float64",
             "operations",
             "of a forward pass over a test example of mean length, counted: 2 for each multiply-add of matrix products "
-            "and convolutions; see `suite/flops.py`",
+            "and convolutions; see `suite.flops`",
             2,
         ),
         "tokens_per_second": Column("Float64", "tokens / second", "speed of training, where examples have tokens", 2),
