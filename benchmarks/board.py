@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,11 +46,12 @@ SHAPES = (Shape(20, 10, 5, 10), Shape(50, 20, 10, 1))
 LARGE = Shape(100, 40, 10, 25)
 QUICK = Shape(2, 3, 2, 2)
 
+MERGED = "merged.csv"
 COMMANDS = {
     "board": ["board", "a.csv"],
     "compare": ["compare", "a.csv", "b.csv"],
     "report": ["report", "a.csv", "--output", "page.html"],
-    "merge": ["merge", "a.csv", "b.csv", "--output", "merged.csv"],
+    "merge": ["merge", "a.csv", "b.csv", "--output", MERGED],
 }
 CALLS = ("read_csv", "append", "study")
 
@@ -125,15 +128,15 @@ def call(name: str) -> None:
     """Does one of `CALLS` with the board in this folder, and prints its processor seconds."""
     import leaderboard
 
-    board = leaderboard.read_csv("a.csv") if name == "study" else None
-    row = {**_first("a.csv"), "run_id": "new"} if name == "append" else {}
-    began = time.process_time()
+    work: Callable[[], Any]
     if name == "study":
-        leaderboard.study(board)
+        work = partial(leaderboard.study, leaderboard.read_csv("a.csv"))
     elif name == "append":
-        leaderboard.append("a.csv", [row])
+        work = partial(leaderboard.append, "a.csv", [{**_first("a.csv"), "run_id": "new"}])
     else:
-        leaderboard.read_csv("a.csv")
+        work = partial(leaderboard.read_csv, "a.csv")
+    began = time.process_time()
+    work()
     sys.stdout.write(json.dumps(time.process_time() - began))
 
 
@@ -147,6 +150,7 @@ def _first(path: str) -> dict[str, Any]:
 
 def _cost(code: str, folder: Path, threads: int) -> dict[str, float]:
     """Seconds on the clock, seconds of the processor and the largest memory of a new process that runs the code."""
+    (folder / MERGED).unlink(missing_ok=True)  # which would not be overwritten
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     before, began = _children(), time.perf_counter()
     done = subprocess.run(

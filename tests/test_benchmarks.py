@@ -105,9 +105,10 @@ def test_long_attention_reports_memory_and_agrees(monkeypatch):
 
 
 def test_what_the_board_costs_has_a_row_for_each_command(tmp_path):
-    rows = pd.DataFrame(board.run(quick=True, repeats=1)).set_index("command")
+    rows = pd.DataFrame(board.run(quick=True, repeats=2)).set_index("command")
     assert list(rows.index) == [*board.COMMANDS, *board.CALLS]
     assert set(rows["rows"]) == {2 * 3 * 2 * 2}
+    assert rows["repeats"].tolist() == [2, 2, 2, 2, 1, 1, 1]
     assert (rows[["cpu_seconds", "seconds"]] > 0).all(axis=None)
     assert rows["peak_mib"].between(20, 1000).all()
     assert rows["pandas_version"].notna().all()
