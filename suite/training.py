@@ -95,7 +95,7 @@ def fit(
     progress, kept = _load(path, model) if path.is_file() else (Progress(), Kept())
     clock = _Clock(progress, max_minutes=config.max_minutes)
 
-    def save() -> None:
+    def save(model: keras.Model) -> None:
         checkpoint.save(path, model, dataclasses.asdict(progress), kept)
 
     while not progress.stopped:
@@ -114,6 +114,9 @@ def fit(
         if steps.diverged:
             progress.diverged = progress.stopped = f"{steps.diverged} in epoch {progress.epoch + 1}"
             break
+        if config.average:
+            # On JAX the weights now share their memory with the averages, and predicting gives that memory away.
+            assign(model.trainable_variables, values(model.trainable_variables))
         # Where weights are averaged, the model now holds the average, and training goes on from the weights themselves.
         scores = validate()
         score = float(scores[selects])
@@ -131,7 +134,7 @@ def fit(
         progress.stopped = _reason_to_stop(progress, config, out_of_time=clock.out_of_time())
         assign(model.trainable_variables, steps.weights)
         kept.last = [*kept.last, steps.weights][-config.average_last :] if config.average_last else []
-        save()
+        save(model)
     if len(kept.last) > 1 and not progress.diverged:
         _try_mean(model, progress, kept, lambda: float(validate()[selects]), higher_is_better)
     if kept.best:
@@ -311,7 +314,9 @@ class _Steps(keras.callbacks.Callback):
         limit: the most steps of all epochs together.
     """
 
-    def __init__(self, batches: Batches, clock: _Clock, reporter: Reporter, save: Callable[[], None], *, limit: float):
+    def __init__(
+        self, batches: Batches, clock: _Clock, reporter: Reporter, save: Callable[[keras.Model], None], *, limit: float
+    ):
         super().__init__()
         self.batches = batches
         self.clock = clock
@@ -338,10 +343,11 @@ class _Steps(keras.callbacks.Callback):
         self.reporter.step(self.at, self.loss)
         if not math.isfinite(loss):
             self.diverged = f"the loss is {loss} at step {self.at}"
-        model = self.model
         done = self.clock.progress.steps + sum(map(len, self.seconds.values()))
-        model.stop_training = bool(self.diverged) or self.clock.out_of_time() or done >= self.limit
-        if self.clock.since() > SAVE_EVERY and not model.stop_training and self.at < len(self.batches):
+        # `self.model` brings the weights back to the model, which on JAX takes long: it is asked for where it must be.
+        if self.diverged or self.clock.out_of_time() or done >= self.limit:
+            self.model.stop_training = True
+        elif self.clock.since() > SAVE_EVERY and self.at < len(self.batches):
             self.clock.count(self)
-            self.save()
+            self.save(self.model)
         self.last = time.perf_counter()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from suite import config, find, runner
+from suite import config, find, runner, training
 from suite.cli import app
 from suite.data.splits import make_splits
 
@@ -64,7 +64,9 @@ def test_the_same_weights_give_the_same_logits(model):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_short_run_ends_well(tmp_path, monkeypatch, precision):
     monkeypatch.chdir(tmp_path)
-    sets = ["train.batch_size=8", "data.buckets=1", "model.width=16", "model.depth=1", "train.epochs=1"]
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)  # so that it is saved within an epoch, too
+    sets = ["train.batch_size=8", "data.buckets=1", "model.width=16", "model.depth=1", "train.epochs=2"]
+    sets += ["train.average=0.9"]
     arguments = [part for setting in sets for part in ("--set", setting)]
     command = ["run", "--task", "ner", "--model", "transformer", "--limit", "24", "--json", "--precision", precision]
     try:
