@@ -53,7 +53,7 @@ def prepare(*, device: str = "auto", precision: str = "auto") -> Backend:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         os.environ["JAX_PLATFORMS"] = "cpu"
     _silence(name)
-    with _quiet_standard_error():
+    with quiet_standard_error():
         import keras
 
         gpu = _gpu_name(name)
@@ -150,7 +150,7 @@ def _silence(name: str) -> None:
 
 
 @contextlib.contextmanager
-def _quiet_standard_error() -> Iterator[None]:
+def quiet_standard_error() -> Iterator[None]:
     """Holds back what compiled libraries write to standard error while they load; shows it if loading fails."""
     sys.stderr.flush()
     kept = os.dup(2)

@@ -9,6 +9,7 @@ A run's directory holds, in the order in which they are written:
     model.keras, spec.json   the model and its preprocessing; model.pickle where it is no neural network
     outcomes.jsonl   what happened on each test example, one JSON object a line; beside it a task's own files
     words.json       the words of the training examples, for a task that tells test examples apart by them
+    profile.json, trace/     where its time went and some training steps, where that was asked for; see `suite.profile`
     result.json      the result; it is written last, so a directory that has it is complete
 """
 
@@ -156,6 +157,15 @@ class Directory:
         writer.writeheader()
         writer.writerows(history)
         write_atomically(self.path / "history.csv", text.getvalue())
+
+    def write_profile(self, profile: Mapping[str, Any]) -> None:
+        """Where the run's time went."""
+        write_atomically(self.path / "profile.json", json.dumps(profile, indent=2))
+
+    def profile(self) -> dict[str, Any] | None:
+        """What `write_profile` wrote; `None` where it was not asked for."""
+        path = self.path / "profile.json"
+        return json.loads(path.read_text("utf8")) if path.is_file() else None
 
     def write_baseline(self, fitted: Callable[..., Any]) -> None:
         """A fitted model that is no neural network, as Python's own pickle."""

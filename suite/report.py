@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from suite import find, flops, runner
 from suite.config import RunConfig
+from suite.profile import PARTS
 from suite.runner import Prepared
 from suite.task import Result
 
@@ -41,6 +42,25 @@ def show(results: Sequence[Result], ceiling: Result | None, *, files: Sequence[s
             console.print(f"{result.model} seed {result.seed} {result.status}: {result.note}", markup=False)
     for file in files:
         console.print(file, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_profiles(profiles: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Prints to standard output where each model's seconds went, one line a part, the mean over seeds.
+
+    Args:
+        profiles: model -> what the `profile.json` of its runs holds; also what came before all models.
+    """
+    table = Table("part", title="seconds", title_justify="left")
+    for model in profiles:
+        table.add_column(model, justify="right")
+    for part in PARTS:
+        means = [statistics.fmean(one["parts"].get(part, 0.0) for one in runs) for runs in profiles.values()]
+        if any(means):
+            table.add_row(part, *[f"{seconds:,.2f}" if seconds else "" for seconds in means])
+    table.add_section()
+    totals = [statistics.fmean(one["seconds"] for one in runs) for runs in profiles.values()]
+    table.add_row("all", *[f"{seconds:,.2f}" for seconds in totals])
+    Console().print(table)
 
 
 def show_plan(configs: Sequence[RunConfig], prepared: Prepared, *, as_json: bool) -> None:

@@ -26,6 +26,7 @@ from suite.data import splits as cutting
 from suite.data.batching import Batches, bucket_lengths, example_lengths
 from suite.data.lazy import light
 from suite.errors import InputError
+from suite.profile import Profile
 from suite.records import Directory
 from suite.task import Architecture, Encoded, Prediction, Result, Spec, Splits, Task, as_it_is
 
@@ -189,7 +190,13 @@ def _absolute(path: Path | str) -> str:
 
 
 def run(
-    config: RunConfig, prepared: Prepared, directory: Directory, *, backend: Backend | None, reporter: Reporter
+    config: RunConfig,
+    prepared: Prepared,
+    directory: Directory,
+    *,
+    backend: Backend | None,
+    reporter: Reporter,
+    profiled: bool = False,
 ) -> Result:
     """Trains one model on train, chooses its best epoch on validation, scores it on test once.
 
@@ -199,15 +206,17 @@ def run(
         directory: where the run keeps its files; a checkpoint found there is continued from.
         backend: what computes, from `suite.backend.prepare`; `None` for a model that is no neural network.
         reporter: where progress is shown.
+        profiled: leave `profile.json` and a trace of a few training steps in the directory, too.
     """
     task = prepared.task
+    profile = Profile(directory.path / "trace" if profiled else None)
     backend = None if config.model in task.baselines else backend
     reporter.start(f"{find.module_name(config.model)} seed {config.seed}", task.selected_by)
     records.reset_peak_memory()
     if config.model in task.baselines:
-        fitted = _fit_baseline(config, prepared, directory)
+        fitted = _fit_baseline(config, prepared, directory, profile)
     else:
-        fitted = _train_network(config, prepared, directory, reporter)
+        fitted = _train_network(config, prepared, directory, reporter, profile)
     result = records.result(config, task, prepared, directory, backend)
     result = dataclasses.replace(
         result,
@@ -227,15 +236,19 @@ def run(
         result = dataclasses.replace(result, status="diverged", note=fitted.diverged)
         reporter.finish(f"diverged: {fitted.diverged}")
     else:
-        evaluation = task.evaluate(fitted.predictions, light(prepared.splits.test))
+        with profile.part("test"):
+            evaluation = task.evaluate(fitted.predictions, light(prepared.splits.test))
         note = "; ".join(filter(None, [result.note, evaluation.note]))
         result = dataclasses.replace(result, scores=evaluation.scores, note=note)
         if prepared.slices is not None:
             evaluation = evaluation.sliced(prepared.slices)
-        directory.write_evaluation(evaluation)
-        if prepared.words is not None:
-            directory.write_words(prepared.words)
+        with profile.part("saving"):
+            directory.write_evaluation(evaluation)
+            if prepared.words is not None:
+                directory.write_words(prepared.words)
         reporter.finish(f"test {task.metric} {evaluation.scores[task.metric]:.4f}, {fitted.train_seconds:.1f} s")
+    if profiled:
+        directory.write_profile(profile.to_json())
     directory.finish(result)
     return result
 
@@ -263,14 +276,19 @@ def build(config: RunConfig, prepared: Prepared) -> Any:
     return prepared.task.build(prepared.spec, config.features, made)
 
 
-def _fit_baseline(config: RunConfig, prepared: Prepared, directory: Directory) -> Fitted:
+def _fit_baseline(config: RunConfig, prepared: Prepared, directory: Directory, profile: Profile) -> Fitted:
     splits = prepared.splits
     began = time.perf_counter()
-    predict: Any = prepared.task.baselines[config.model](splits.train, splits.validation, config.features, config.seed)
+    with profile.part("training"):
+        fit = prepared.task.baselines[config.model]
+        predict: Any = fit(splits.train, splits.validation, config.features, config.seed)
     seconds = time.perf_counter() - began
-    directory.write_baseline(predict)
+    with profile.part("saving"):
+        directory.write_baseline(predict)
+    with profile.part("test"):
+        predictions = predict(splits.test)
     return Fitted(
-        predictions=predict(splits.test),
+        predictions=predictions,
         params=predict.parameters,
         train_seconds=seconds,
         examples_per_second=len(splits.train) / seconds if seconds else None,
@@ -278,18 +296,24 @@ def _fit_baseline(config: RunConfig, prepared: Prepared, directory: Directory) -
     )
 
 
-def _train_network(config: RunConfig, prepared: Prepared, directory: Directory, reporter: Reporter) -> Fitted:
+def _train_network(
+    config: RunConfig, prepared: Prepared, directory: Directory, reporter: Reporter, profile: Profile
+) -> Fitted:
     import keras
 
     from suite import training
     from suite.certificate import certify
 
-    task, spec = prepared.task, prepared.spec
-    keras.backend.clear_session()
-    gc.collect()
-    keras.utils.set_random_seed(config.seed)
-    model = build(config, prepared)
-    certificate = certify(model, prepared.validation, spec, causal=task.causal)
+    task = prepared.task
+    with profile.part("encoding"):
+        spec, _ = prepared.spec, (prepared.train, prepared.validation, prepared.test)
+    with profile.part("build"):
+        keras.backend.clear_session()
+        gc.collect()
+        keras.utils.set_random_seed(config.seed)
+        model = build(config, prepared)
+    with profile.part("probes"):
+        certificate = certify(model, prepared.validation, spec, causal=task.causal)
 
     def batches(encoded: Encoded, seed: int | None = None) -> Batches:
         return Batches(
@@ -316,7 +340,8 @@ def _train_network(config: RunConfig, prepared: Prepared, directory: Directory, 
         scores = task.evaluate(task.decode(outputs, prepared.validation, calibrated), asked).scores
         return {task.selected_by: scores[task.selected_by]}
 
-    training.compile_model(model, task.loss(config.features), config.train, steps=len(train))
+    with profile.part("build"):
+        training.compile_model(model, task.loss(config.features), config.train, steps=len(train))
     progress = training.fit(
         model,
         train,
@@ -326,12 +351,20 @@ def _train_network(config: RunConfig, prepared: Prepared, directory: Directory, 
         config=config.train,
         reporter=reporter,
         directory=directory.path,
+        profile=profile,
     )
-    directory.write_history(progress.history)
-    calibrated, chosen = (spec, "") if task.calibrate is as_it_is else calibrate()[1:]
-    directory.write_model(model, calibrated)
+    with profile.part("saving"):
+        directory.write_history(progress.history)
+    with profile.part("validation"):
+        calibrated, chosen = (spec, "") if task.calibrate is as_it_is else calibrate()[1:]
+    with profile.part("saving"):
+        directory.write_model(model, calibrated)
     best = "" if progress.best_score is None else f" (validation {task.selected_by} {progress.best_score:.4f})"
-    answers = [] if progress.diverged else task.decode(task.infer(model, test, calibrated), prepared.test, calibrated)
+    with profile.part("test"):
+        outputs = [] if progress.diverged else task.infer(model, test, calibrated)
+        answers = [] if progress.diverged else task.decode(outputs, prepared.test, calibrated)
+    with profile.part("flops"):
+        operations = flops.per_example(model, prepared.test, spec)
     return Fitted(
         predictions=answers,
         params=int(sum(np.prod(variable.shape) for variable in model.trainable_variables)),
@@ -342,7 +375,7 @@ def _train_network(config: RunConfig, prepared: Prepared, directory: Directory, 
         tokens_per_second=progress.tokens / progress.step_seconds
         if progress.tokens and progress.step_seconds
         else None,
-        flops_per_example=flops.per_example(model, prepared.test, spec),
+        flops_per_example=operations,
         certificate=", ".join(certificate),
         selected_on="validation",
         note="; ".join(filter(None, [f"best epoch {progress.best_epoch}{best}", progress.stopped, chosen])),
@@ -358,6 +391,7 @@ def run_all(
     backend: Backend | None,
     reporter: Reporter,
     on_error: Callable[[Exception], None],
+    profiled: bool = False,
 ) -> Iterator[Result]:
     """Yields the result of one configuration after another. One that fails does not stop the others.
 
@@ -368,6 +402,7 @@ def run_all(
         backend: what computes.
         reporter: where progress is shown.
         on_error: called with each failure; the result says `failed` and why.
+        profiled: see `run`.
     """
     for config in configs:
         prepared = prepared.encoded_for(config)
@@ -375,7 +410,7 @@ def run_all(
         result = directory.finished()
         if result is None:
             try:
-                result = run(config, prepared, directory, backend=backend, reporter=reporter)
+                result = run(config, prepared, directory, backend=backend, reporter=reporter, profiled=profiled)
             except Exception as error:
                 on_error(error)
                 reporter.finish(f"failed: {error}")

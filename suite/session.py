@@ -17,6 +17,7 @@ from suite.console import Reporter, show_error
 from suite.console import reporter as choose_reporter
 from suite.data.splits import name_of
 from suite.errors import InputError, RunError
+from suite.profile import Profile
 
 if TYPE_CHECKING:
     from suite.backend import Backend
@@ -38,7 +39,7 @@ class Asked:
         data_dir: where the dataset's files are.
         leaderboard: the file to which rows are added.
         output: the folder of the runs' directories.
-        resume, dry_run, skip_bad, as_json, quiet, debug: the flags of these names.
+        resume, dry_run, skip_bad, profile, as_json, quiet, debug: the flags of these names.
     """
 
     models: Sequence[str]
@@ -54,6 +55,7 @@ class Asked:
     resume: bool
     dry_run: bool
     skip_bad: bool
+    profile: bool
     as_json: bool
     quiet: bool
     debug: bool
@@ -116,38 +118,45 @@ def _run_task(name: str, asked: Asked, done: Done) -> None:
         sets=asked.sets,
     )
     configs = configuration.resolve(wanted, seeds=asked.seeds)
-    prepared = runner.prepare(
-        wanted,
-        configs[0],
-        data_dir=asked.data_dir,
-        files=asked.files,
-        named=bool(asked.dataset),
-        skip_bad=asked.skip_bad,
-    )
+    before = Profile()
+    with before.part("reading"):
+        prepared = runner.prepare(
+            wanted,
+            configs[0],
+            data_dir=asked.data_dir,
+            files=asked.files,
+            named=bool(asked.dataset),
+            skip_bad=asked.skip_bad,
+        )
     reporter = choose_reporter(quiet=asked.quiet)
     for note in prepared.splits.notes:
         reporter.say(f"note: {note}")
-    backend = _prepare_backend(configs, prepared, reporter)
+    backend = _prepare_backend(configs, prepared, reporter, before)
     if asked.dry_run:
         from suite import report
 
         report.show_plan(configs, prepared, as_json=asked.as_json)
     else:
-        _run_models(configs, prepared, backend, reporter, asked, done)
+        _run_models(configs, prepared, backend, reporter, asked, done, before)
 
 
-def _prepare_backend(configs: Sequence[RunConfig], prepared: Prepared, reporter: Reporter) -> Backend | None:
+def _prepare_backend(
+    configs: Sequence[RunConfig], prepared: Prepared, reporter: Reporter, profile: Profile
+) -> Backend | None:
     """Loads the framework where a model needs one, and tells what encoding its inputs left out."""
     neural = [config for config in configs if config.model not in prepared.task.baselines]
     if not neural:
         return None
     from suite import backend
 
-    chosen = backend.prepare(device=neural[0].device, precision=neural[0].precision)
+    with profile.part("framework"):
+        chosen = backend.prepare(device=neural[0].device, precision=neural[0].precision)
     for config in neural:  # a layer of the user's own that cannot be used is told before anything trains
         configuration.architecture(prepared.task, config.model).encoder(config.architecture)
     for split in ("train", "validation", "test"):
-        for note in getattr(prepared, split).notes:
+        with profile.part("encoding"):
+            notes = getattr(prepared, split).notes
+        for note in notes:
             reporter.say(f"note: {split}: {note}")
     return chosen
 
@@ -159,6 +168,7 @@ def _run_models(
     reporter: Reporter,
     asked: Asked,
     done: Done,
+    before: Profile,
 ) -> None:
     """Runs everything, adds each result to the board as soon as it is there, and shows what was reached."""
     import leaderboard
@@ -173,6 +183,7 @@ def _run_models(
         if asked.debug:
             traceback.print_exception(error)
 
+    shared = before.to_json()
     best_possible = runner.ceiling(prepared, configs[0])
     results: list[Result] = []
     before = done.rows
@@ -182,7 +193,13 @@ def _run_models(
                 done.rows += leaderboard.append(asked.leaderboard, leaderboard.rows(best_possible))
                 done.ceilings.append(best_possible)
             for result in runner.run_all(
-                configs, prepared, directories=directory, backend=backend, reporter=reporter, on_error=on_error
+                configs,
+                prepared,
+                directories=directory,
+                backend=backend,
+                reporter=reporter,
+                on_error=on_error,
+                profiled=asked.profile,
             ):
                 if result.status == "ok":
                     before_this = leaderboard.times_scored(asked.leaderboard, result)
@@ -195,6 +212,20 @@ def _run_models(
             done.code = max(done.code, 1)
         if results and not asked.as_json:
             report.show(results, best_possible, files=_files(asked, results, done.rows - before))
+            if asked.profile:
+                _show_profiles(asked, shared, results)
+
+
+def _show_profiles(asked: Asked, shared: dict[str, Any], results: Sequence[Result]) -> None:
+    from suite import report
+    from suite.records import Directory
+
+    profiles = {"before all": [shared]}
+    for result in results:  # a failed run has none, nor has one that was finished before
+        profile = Directory(asked.output / result.run_id).profile()
+        if profile is not None:
+            profiles.setdefault(result.model, []).append(profile)
+    report.show_profiles(profiles)
 
 
 def _files(asked: Asked, results: Sequence[Result], rows: int) -> list[str]:

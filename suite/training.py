@@ -8,8 +8,10 @@ minutes in a long one.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,6 +26,7 @@ from suite.config import TrainConfig
 from suite.console import Reporter
 from suite.data.batching import Batches
 from suite.errors import InputError
+from suite.profile import Profile, Window
 
 CHECKPOINT = "checkpoint.npz"
 SAVE_EVERY = 300.0  # seconds within an epoch
@@ -73,6 +76,7 @@ def fit(
     config: TrainConfig,
     reporter: Reporter,
     directory: Path,
+    profile: Profile | None = None,
 ) -> Progress:
     """Trains until the last epoch, or until validation has not improved for `config.patience` epochs.
 
@@ -89,28 +93,39 @@ def fit(
         config: the training table.
         reporter: where progress is shown.
         directory: where checkpoints go.
+        profile: counts what took how long.
     """
+    profile = profile or Profile()
     path = directory / CHECKPOINT
-    model.optimizer.build(model.trainable_variables)
+    with profile.part("build"):
+        model.optimizer.build(model.trainable_variables)
     progress, kept = _load(path, model) if path.is_file() else (Progress(), Kept())
     clock = _Clock(progress, max_minutes=config.max_minutes)
 
     def save(model: keras.Model) -> None:
-        checkpoint.save(path, model, dataclasses.asdict(progress), kept)
+        with profile.part("saving"):
+            checkpoint.save(path, model, dataclasses.asdict(progress), kept)
+
+    def scored() -> Mapping[str, float]:
+        with profile.part("validation"):
+            return validate()
 
     while not progress.stopped:
         clock.start()
         train.start_epoch(progress.epoch)
         reporter.epoch(progress.epoch + 1, config.epochs, len(train))
-        steps = _Steps(train, clock, reporter, save, limit=config.steps or math.inf)
-        model.fit(
-            _Feed(train, first=progress.epoch_steps),
-            initial_epoch=progress.epoch,
-            epochs=progress.epoch + 1,
-            callbacks=[steps],
-            shuffle=False,  # the batches have their order, and Keras's shuffling could not be resumed
-            verbose=0,
-        )
+        with profile.part("training"):
+            feed = _Feed(train, first=progress.epoch_steps)
+            steps = _Steps(feed, clock, reporter, save, profile, limit=config.steps or math.inf)
+            with contextlib.closing(steps.window):
+                model.fit(
+                    feed,
+                    initial_epoch=progress.epoch,
+                    epochs=progress.epoch + 1,
+                    callbacks=[steps],
+                    shuffle=False,  # the batches have their order, and Keras's shuffling could not be resumed
+                    verbose=0,
+                )
         if steps.diverged:
             progress.diverged = progress.stopped = f"{steps.diverged} in epoch {progress.epoch + 1}"
             break
@@ -118,7 +133,7 @@ def fit(
             # On JAX the weights now share their memory with the averages, and predicting gives that memory away.
             assign(model.trainable_variables, values(model.trainable_variables))
         # Where weights are averaged, the model now holds the average, and training goes on from the weights themselves.
-        scores = validate()
+        scores = scored()
         score = float(scores[selects])
         clock.count(steps)
         loss, seconds = progress.epoch_loss, progress.epoch_seconds
@@ -136,7 +151,7 @@ def fit(
         kept.last = [*kept.last, steps.weights][-config.average_last :] if config.average_last else []
         save(model)
     if len(kept.last) > 1 and not progress.diverged:
-        _try_mean(model, progress, kept, lambda: float(validate()[selects]), higher_is_better)
+        _try_mean(model, progress, kept, lambda: float(scored()[selects]), higher_is_better)
     if kept.best:
         assign(model.variables, kept.best)
     return progress
@@ -248,12 +263,18 @@ class _Feed(keras.utils.PyDataset):
         super().__init__(workers=2 if batches.lazy else 1, max_queue_size=8)
         self.batches = batches
         self.first = first
+        self.thread = threading.get_ident()
+        self.waited: list[float] = []  # seconds of the batches that were made while nothing else was done
+        self.ahead: list[float] = []  # and of those that other threads made
 
     def __len__(self) -> int:
         return len(self.batches) - self.first
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        began = time.perf_counter()
         batch = self.batches[self.first + index]
+        seconds = self.waited if threading.get_ident() == self.thread else self.ahead
+        seconds.append(time.perf_counter() - began)
         return batch.inputs, batch.targets, batch.weights
 
 
@@ -307,21 +328,32 @@ class _Steps(keras.callbacks.Callback):
     """Watches one epoch's steps: times them, shows them, saves them, stops when the loss is no number or time is over.
 
     Args:
-        batches: the epoch's.
+        feed: the epoch's batches.
         clock: where they are counted; its progress says how many are done already.
         reporter: where they are shown.
         save: writes a checkpoint of what the progress says.
+        profile: is told which seconds of training compiled and which waited for data.
         limit: the most steps of all epochs together.
     """
 
     def __init__(
-        self, batches: Batches, clock: _Clock, reporter: Reporter, save: Callable[[keras.Model], None], *, limit: float
+        self,
+        feed: _Feed,
+        clock: _Clock,
+        reporter: Reporter,
+        save: Callable[[keras.Model], None],
+        profile: Profile,
+        *,
+        limit: float,
     ):
         super().__init__()
-        self.batches = batches
+        self.feed = feed
+        self.batches = feed.batches
         self.clock = clock
         self.reporter = reporter
         self.save = save
+        self.profile = profile
+        self.window = Window(profile, self.batches.plan.lengths, clock.progress.epoch + 1)
         self.limit = limit
         self.first = self.at = clock.progress.epoch_steps
         self.before = self.first * clock.progress.epoch_loss
@@ -329,6 +361,7 @@ class _Steps(keras.callbacks.Callback):
         self.diverged = ""
         self.seconds: dict[int, list[float]] = {}
         self.weights: list[np.ndarray] = []
+        self.window.before(self.at, clock.compiled)
         self.last = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -336,7 +369,10 @@ class _Steps(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         now = time.perf_counter()
-        self.seconds.setdefault(self.batches.plan.lengths[self.at], []).append(now - self.last)
+        length = self.batches.plan.lengths[self.at]
+        self._tell_profile(now - self.last, first=length not in self.clock.compiled and length not in self.seconds)
+        self.seconds.setdefault(length, []).append(now - self.last)
+        self.window.after(self.at)
         self.at += 1
         loss = float((logs or {}).get("loss", math.nan))
         self.loss = (self.before + (self.at - self.first) * loss) / self.at
@@ -350,4 +386,14 @@ class _Steps(keras.callbacks.Callback):
         elif self.clock.since() > SAVE_EVERY and self.at < len(self.batches):
             self.clock.count(self)
             self.save(self.model)
+        self.window.before(self.at, self.clock.compiled.union(self.seconds))
         self.last = time.perf_counter()
+
+    def _tell_profile(self, seconds: float, *, first: bool) -> None:
+        """Sets apart which seconds of a step waited for data, and, of a shape's first, all others."""
+        waited, self.feed.waited = sum(self.feed.waited), []
+        self.profile.move(waited, "data")
+        if first:
+            self.profile.move(seconds - waited, "compile")
+        self.profile.ahead += sum(self.feed.ahead)
+        self.feed.ahead = []

@@ -52,6 +52,14 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue interrupted runs of the same configuration; keep finished ones.")
     ] = False,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile",
+            help="Show where each model's time went, and keep it with a trace of about six training steps in the run's "
+            "directory. Scores stay the same; the traced steps are slower, and writing the trace takes moments.",
+        ),
+    ] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out what cannot be used in your files, and count it.")
     ] = False,
@@ -86,6 +94,7 @@ def run(
             resume=resume,
             dry_run=dry_run,
             skip_bad=skip_bad,
+            profile=profile,
             as_json=as_json,
             quiet=quiet,
             debug=debug,
