@@ -17,6 +17,7 @@ class Reporter:
     """
 
     metric = "score"
+    pace = ""
 
     def __enter__(self) -> Reporter:
         return self
@@ -35,6 +36,9 @@ class Reporter:
 
     def step(self, step: int, loss: float) -> None:
         """Step `step` of the epoch is done; `loss` is the epoch's mean so far."""
+
+    def speed(self, examples_per_second: float, step_seconds: float) -> None:
+        """How fast the epoch's steps were so far, those that compiled left out. Comes before `step`."""
 
     def epoch_end(self, epoch: int, loss: float, score: float, *, best: bool) -> None:
         """The epoch is done and validation scored."""
@@ -56,12 +60,15 @@ class PlainReporter(Reporter):
         self._line(text)
 
     def start(self, label: str, metric: str) -> None:
-        self.label, self.metric, self.began, self.first = label, metric, time.perf_counter(), 0
+        self.label, self.metric, self.began, self.first, self.pace = label, metric, time.perf_counter(), 0, ""
         self._line(f"{label}: started")
 
     def epoch(self, epoch: int, epochs: int, steps: int) -> None:
         self.epochs = epochs
         self.first = self.first or epoch
+
+    def speed(self, examples_per_second: float, step_seconds: float) -> None:
+        self.pace = f"{_pace(examples_per_second, step_seconds)}  "
 
     def epoch_end(self, epoch: int, loss: float, score: float, *, best: bool) -> None:
         seconds = time.perf_counter() - self.began
@@ -69,7 +76,7 @@ class PlainReporter(Reporter):
         mark = " (best)" if best else ""
         self._line(
             f"{self.label}: epoch {epoch}/{self.epochs}  loss {loss:.4f}  validation {self.metric} {score:.4f}{mark}  "
-            f"{seconds:.0f} s, at most {left:.0f} s left"
+            f"{self.pace}{seconds:.0f} s, at most {left:.0f} s left"
         )
 
     def finish(self, text: str) -> None:
@@ -77,15 +84,21 @@ class PlainReporter(Reporter):
 
 
 class LiveReporter(Reporter):
-    """A bar for each model: epoch, step, loss, validation score, time left."""
+    """A line for each model: epoch, step, loss, validation score, speed, time left.
+
+    It has a bar where the terminal has at least `WIDE` columns. With fewer the loss gives way to the score; 80 do.
+    """
+
+    WIDE = 120
 
     def __init__(self, console: Console):
+        self.wide = console.width >= self.WIDE
         self.progress = Progress(
             SpinnerColumn(finished_text="[green]✓"),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=10),
+            *([BarColumn(bar_width=10)] if self.wide else []),
             TextColumn("{task.fields[state]}"),
-            TextColumn("left"),
+            *([TextColumn("left")] if self.wide else []),
             TimeRemainingColumn(compact=True),
             console=console,
             refresh_per_second=8,
@@ -103,7 +116,7 @@ class LiveReporter(Reporter):
         self.progress.console.print(text, markup=False, highlight=False)
 
     def start(self, label: str, metric: str) -> None:
-        self.metric, self.score, self.shown = metric, "", 0.0
+        self.metric, self.score, self.pace, self.shown = metric, "", "", 0.0
         self.task = self.progress.add_task(label, total=None, state="fitting")
 
     def epoch(self, epoch: int, epochs: int, steps: int) -> None:
@@ -116,6 +129,9 @@ class LiveReporter(Reporter):
             self.shown = now
             self._update(step, f"loss {loss:.4f}")
 
+    def speed(self, examples_per_second: float, step_seconds: float) -> None:
+        self.pace = _pace(examples_per_second, step_seconds)
+
     def epoch_end(self, epoch: int, loss: float, score: float, *, best: bool) -> None:
         self.score = f"{self.metric} {score:.4f}{'*' if best else ' '}"
         self._update(self.steps, f"loss {loss:.4f}")
@@ -123,7 +139,11 @@ class LiveReporter(Reporter):
     def _update(self, step: int, loss: str) -> None:
         if self.task is None:
             return
-        state = f"epoch {self.at}/{self.epochs} step {step}/{self.steps} {loss} {self.score}"
+        if self.wide:
+            parts = [f"epoch {self.at}/{self.epochs} step {step}/{self.steps}", loss, self.score, self.pace]
+        else:
+            parts = [f"{self.at}/{self.epochs} {step}/{self.steps}", self.score or loss, self.pace]
+        state = " ".join(filter(None, parts))
         done = (self.at - 1) * self.steps + step
         self.progress.update(self.task, total=self.epochs * self.steps, completed=done, state=state)
 
@@ -131,6 +151,18 @@ class LiveReporter(Reporter):
         if self.task is not None:
             total = self.progress.tasks[self.task].total or 1
             self.progress.update(self.task, total=total, completed=total, state=text)
+
+
+def _pace(examples_per_second: float, step_seconds: float) -> str:
+    """Speed in few characters.
+
+    Example:
+
+    >>> _pace(1144.6, 0.02796), _pace(3.21, 2.5)
+    ('1,145 ex/s 28 ms', '3.2 ex/s 2500 ms')
+    """
+    digits = 0 if examples_per_second >= 10 else 1
+    return f"{examples_per_second:,.{digits}f} ex/s {1000 * step_seconds:.0f} ms"
 
 
 def reporter(*, quiet: bool = False) -> Reporter:

@@ -186,7 +186,7 @@ def _run_models(
     shared = before.to_json()
     best_possible = runner.ceiling(prepared, configs[0])
     results: list[Result] = []
-    before = done.rows
+    rows_before = done.rows
     try:
         with reporter:
             if best_possible is not None:
@@ -211,7 +211,7 @@ def _run_models(
         if any(result.status in ("failed", "diverged") for result in results):
             done.code = max(done.code, 1)
         if results and not asked.as_json:
-            report.show(results, best_possible, files=_files(asked, results, done.rows - before))
+            report.show(results, best_possible, files=_files(asked, results, done.rows - rows_before))
             if asked.profile:
                 _show_profiles(asked, shared, results)
 

@@ -352,6 +352,7 @@ class _Steps(keras.callbacks.Callback):
         self.clock = clock
         self.reporter = reporter
         self.save = save
+        self.usual = np.zeros(3)  # steps, examples and seconds that compiled nothing
         self.profile = profile
         self.window = Window(profile, self.batches.plan.lengths, clock.progress.epoch + 1)
         self.limit = limit
@@ -370,7 +371,12 @@ class _Steps(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         now = time.perf_counter()
         length = self.batches.plan.lengths[self.at]
-        self._tell_profile(now - self.last, first=length not in self.clock.compiled and length not in self.seconds)
+        first = length not in self.clock.compiled and length not in self.seconds
+        self._tell_profile(now - self.last, first=first)
+        if not first:
+            self.usual += 1, len(self.batches.plan.batches[self.at]), now - self.last
+            steps, examples, seconds = self.usual
+            self.reporter.speed(examples / seconds, seconds / steps)
         self.seconds.setdefault(length, []).append(now - self.last)
         self.window.after(self.at)
         self.at += 1

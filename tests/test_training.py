@@ -135,6 +135,32 @@ def test_training_ends_after_so_many_steps_with_its_schedule(tmp_path, computing
     assert float(model.optimizer.learning_rate) == pytest.approx(0.0, abs=1e-9)
 
 
+def test_the_speed_of_an_epoch_leaves_out_steps_that_compile(tmp_path, computing, parts, monkeypatch):
+    from suite import training
+
+    one, prepared = prepare(parts, "train.epochs=2", "data.buckets=1")
+    now, told = [0.0], []
+
+    class Slow(Reporter):
+        """The first step of all takes a minute, each other one a quarter of a second."""
+
+        def speed(self, examples_per_second, step_seconds):
+            told.append((examples_per_second, step_seconds))
+
+    class Clock:
+        def perf_counter(self):
+            return now[0]
+
+    def wait(self, batch, logs=None):
+        now[0] += 0.25 if now[0] else 60.0
+
+    monkeypatch.setattr(training, "time", Clock())
+    monkeypatch.setattr(training._Steps, "on_train_batch_begin", wait)
+    run(one, prepared, Directory.new(tmp_path, one, prepared), computing, Slow())
+    assert len(told) == 9  # two epochs of five batches
+    assert told == [(32.0, 0.25)] * 9
+
+
 def test_the_best_epoch_by_validation_is_kept(tmp_path, computing, parts):
     one, prepared = prepare(parts, "train.epochs=6", "train.patience=2", "train.learning_rate=0.02", limit=150)
     directory = Directory.new(tmp_path, one, prepared)
