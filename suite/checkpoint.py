@@ -70,6 +70,15 @@ def load(path: Path, model: keras.Model) -> tuple[dict[str, Any], Kept]:
     return progress, Kept(best, last)
 
 
+def told(path: Path) -> dict[str, Any]:
+    """The progress that a checkpoint tells, without its weights; nothing where there is none that can be read."""
+    try:
+        with np.load(path) as arrays:
+            return dict(json.loads(str(arrays["progress"])))
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
 def values(variables: Sequence[keras.Variable]) -> Values:
     """Copies of what variables hold."""
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from suite import find, flops, records
+from suite import find, flops, memory, records
 from suite.backend import Backend
 from suite.config import RunConfig, Wanted, architecture
 from suite.console import Reporter
@@ -197,6 +197,7 @@ def run(
     backend: Backend | None,
     reporter: Reporter,
     profiled: bool = False,
+    auto_batch: bool = False,
 ) -> Result:
     """Trains one model on train, chooses its best epoch on validation, scores it on test once.
 
@@ -207,6 +208,10 @@ def run(
         backend: what computes, from `suite.backend.prepare`; `None` for a model that is no neural network.
         reporter: where progress is shown.
         profiled: leave `profile.json` and a trace of a few training steps in the directory, too.
+        auto_batch: where memory runs out, train on batches in pieces, as many as it takes; see `suite.memory`.
+
+    Raises:
+        RunError: memory ran out; the message says with how many examples in a batch it does not.
     """
     task = prepared.task
     profile = Profile(directory.path / "trace" if profiled else None)
@@ -216,7 +221,7 @@ def run(
     if config.model in task.baselines:
         fitted = _fit_baseline(config, prepared, directory, profile)
     else:
-        fitted = _train_network(config, prepared, directory, reporter, profile)
+        fitted = _train_within_memory(config, prepared, directory, reporter, profile, auto_batch=auto_batch)
     result = records.result(config, task, prepared, directory, backend)
     result = dataclasses.replace(
         result,
@@ -296,37 +301,94 @@ def _fit_baseline(config: RunConfig, prepared: Prepared, directory: Directory, p
     )
 
 
-def _train_network(
-    config: RunConfig, prepared: Prepared, directory: Directory, reporter: Reporter, profile: Profile
+def _batches(
+    config: RunConfig, prepared: Prepared, encoded: Encoded, *, seed: int | None = None, pieces: int = 1
+) -> Batches:
+    """Batches in the order of the seed, in pieces; without a seed for prediction, as large as a piece."""
+    tokens, shrink = config.data.batch_tokens, 1 if seed is not None else pieces
+    return Batches(
+        encoded,
+        prepared.spec,
+        batch_size=max(1, config.train.batch_size // shrink),
+        edges=prepared.edges,
+        full_length=config.data.full_length,
+        batch_tokens=tokens and max(1, tokens // shrink),
+        seed=seed,
+        pieces=pieces // shrink,
+    )
+
+
+def _train_within_memory(
+    config: RunConfig,
+    prepared: Prepared,
+    directory: Directory,
+    reporter: Reporter,
+    profile: Profile,
+    *,
+    auto_batch: bool,
 ) -> Fitted:
+    from suite import checkpoint, training
+
+    def fit(pieces: int) -> Fitted:
+        return _train_network(config, prepared, directory, reporter, profile, pieces)
+
+    def try_step(pieces: int) -> None:
+        train = _batches(config, prepared, prepared.train, seed=config.seed, pieces=pieces)
+        training.try_step(_compiled(config, prepared, train), train)
+
+    def say(text: str) -> None:
+        reporter.say(f"note: {find.module_name(config.model)}: {text}")
+        path.unlink(missing_ok=True)
+
+    path = directory.path / training.CHECKPOINT
+    return memory.train(
+        fit,
+        try_step,
+        config,
+        pieces=checkpoint.told(path).get("pieces", 1),  # a run goes on as it began
+        most=max(config.train.batch_size, config.data.batch_tokens or 0),
+        auto_batch=auto_batch,
+        say=say,
+    )
+
+
+def _compiled(config: RunConfig, prepared: Prepared, train: Batches) -> Any:
+    """A new model that is ready to train."""
     import keras
 
+    from suite import training
+
+    keras.backend.clear_session()
+    gc.collect()
+    keras.utils.set_random_seed(config.seed)
+    model = build(config, prepared)
+    loss = prepared.task.loss(config.features)
+    training.compile_model(model, loss, config.train, steps=len(train) // train.pieces, pieces=train.pieces)
+    return model
+
+
+def _train_network(
+    config: RunConfig,
+    prepared: Prepared,
+    directory: Directory,
+    reporter: Reporter,
+    profile: Profile,
+    pieces: int,
+) -> Fitted:
     from suite import training
     from suite.certificate import certify
 
     task = prepared.task
     with profile.part("encoding"):
-        spec, _ = prepared.spec, (prepared.train, prepared.validation, prepared.test)
+        spec = prepared.spec
+        train = _batches(config, prepared, prepared.train, seed=config.seed, pieces=pieces)
+        validation, test = (
+            _batches(config, prepared, one, pieces=pieces) for one in (prepared.validation, prepared.test)
+        )
     with profile.part("build"):
-        keras.backend.clear_session()
-        gc.collect()
-        keras.utils.set_random_seed(config.seed)
-        model = build(config, prepared)
+        model = _compiled(config, prepared, train)
     with profile.part("probes"):
         certificate = certify(model, prepared.validation, spec, causal=task.causal)
-
-    def batches(encoded: Encoded, seed: int | None = None) -> Batches:
-        return Batches(
-            encoded,
-            spec,
-            batch_size=config.train.batch_size,
-            edges=prepared.edges,
-            full_length=config.data.full_length,
-            batch_tokens=config.data.batch_tokens,
-            seed=seed,
-        )
-
-    train, validation, test = batches(prepared.train, config.seed), batches(prepared.validation), batches(prepared.test)
     asked = light(prepared.splits.validation)
 
     def calibrate() -> tuple[Sequence[Any], Spec, str]:
@@ -340,8 +402,6 @@ def _train_network(
         scores = task.evaluate(task.decode(outputs, prepared.validation, calibrated), asked).scores
         return {task.selected_by: scores[task.selected_by]}
 
-    with profile.part("build"):
-        training.compile_model(model, task.loss(config.features), config.train, steps=len(train))
     progress = training.fit(
         model,
         train,
@@ -359,6 +419,7 @@ def _train_network(
         calibrated, chosen = (spec, "") if task.calibrate is as_it_is else calibrate()[1:]
     with profile.part("saving"):
         directory.write_model(model, calibrated)
+    cut = f"batches in {pieces} pieces of {memory.size(config, pieces)}, for want of memory" if pieces > 1 else ""
     best = "" if progress.best_score is None else f" (validation {task.selected_by} {progress.best_score:.4f})"
     with profile.part("test"):
         outputs = [] if progress.diverged else task.infer(model, test, calibrated)
@@ -378,7 +439,7 @@ def _train_network(
         flops_per_example=operations,
         certificate=", ".join(certificate),
         selected_on="validation",
-        note="; ".join(filter(None, [f"best epoch {progress.best_epoch}{best}", progress.stopped, chosen])),
+        note="; ".join(filter(None, [f"best epoch {progress.best_epoch}{best}", progress.stopped, chosen, cut])),
         diverged=progress.diverged,
     )
 
@@ -392,6 +453,7 @@ def run_all(
     reporter: Reporter,
     on_error: Callable[[Exception], None],
     profiled: bool = False,
+    auto_batch: bool = False,
 ) -> Iterator[Result]:
     """Yields the result of one configuration after another. One that fails does not stop the others.
 
@@ -402,7 +464,7 @@ def run_all(
         backend: what computes.
         reporter: where progress is shown.
         on_error: called with each failure; the result says `failed` and why.
-        profiled: see `run`.
+        profiled, auto_batch: see `run`.
     """
     for config in configs:
         prepared = prepared.encoded_for(config)
@@ -410,7 +472,15 @@ def run_all(
         result = directory.finished()
         if result is None:
             try:
-                result = run(config, prepared, directory, backend=backend, reporter=reporter, profiled=profiled)
+                result = run(
+                    config,
+                    prepared,
+                    directory,
+                    backend=backend,
+                    reporter=reporter,
+                    profiled=profiled,
+                    auto_batch=auto_batch,
+                )
             except Exception as error:
                 on_error(error)
                 reporter.finish(f"failed: {error}")

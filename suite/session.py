@@ -39,7 +39,7 @@ class Asked:
         data_dir: where the dataset's files are.
         leaderboard: the file to which rows are added.
         output: the folder of the runs' directories.
-        resume, dry_run, skip_bad, profile, as_json, quiet, debug: the flags of these names.
+        resume, dry_run, skip_bad, profile, auto_batch, as_json, quiet, debug: the flags of these names.
     """
 
     models: Sequence[str]
@@ -56,6 +56,7 @@ class Asked:
     dry_run: bool
     skip_bad: bool
     profile: bool
+    auto_batch: bool
     as_json: bool
     quiet: bool
     debug: bool
@@ -200,6 +201,7 @@ def _run_models(
                 reporter=reporter,
                 on_error=on_error,
                 profiled=asked.profile,
+                auto_batch=asked.auto_batch,
             ):
                 if result.status == "ok":
                     before_this = leaderboard.times_scored(asked.leaderboard, result)

@@ -25,7 +25,7 @@ from suite.checkpoint import Kept, assign, values
 from suite.config import TrainConfig
 from suite.console import Reporter
 from suite.data.batching import Batches
-from suite.errors import InputError
+from suite.errors import InputError, RunError
 from suite.profile import Profile, Window
 
 CHECKPOINT = "checkpoint.npz"
@@ -41,6 +41,7 @@ class Progress:
         epoch_steps, epoch_loss, epoch_seconds: steps taken of the epoch under way, their mean loss, their time.
         best_epoch, best_score: the epoch (from 1) whose validation score was best, and the score.
         steps, examples, tokens: training steps taken, examples seen, their places without padding.
+        pieces: in how many pieces each batch was given, a step for each.
         train_seconds: wall-clock time of training and validation, compilation left out.
         compile_seconds: what the first step of each shape took beyond a usual step of that shape.
         step_seconds: wall-clock time of the training steps alone, compilation left out.
@@ -58,6 +59,7 @@ class Progress:
     steps: int = 0
     examples: int = 0
     tokens: int = 0
+    pieces: int = 1
     train_seconds: float = 0.0
     compile_seconds: float = 0.0
     step_seconds: float = 0.0
@@ -99,7 +101,7 @@ def fit(
     path = directory / CHECKPOINT
     with profile.part("build"):
         model.optimizer.build(model.trainable_variables)
-    progress, kept = _load(path, model) if path.is_file() else (Progress(), Kept())
+    progress, kept = _load(path, model) if path.is_file() else (Progress(pieces=train.pieces), Kept())
     clock = _Clock(progress, max_minutes=config.max_minutes)
 
     def save(model: keras.Model) -> None:
@@ -116,7 +118,7 @@ def fit(
         reporter.epoch(progress.epoch + 1, config.epochs, len(train))
         with profile.part("training"):
             feed = _Feed(train, first=progress.epoch_steps)
-            steps = _Steps(feed, clock, reporter, save, profile, limit=config.steps or math.inf)
+            steps = _Steps(feed, clock, reporter, save, profile, limit=train.pieces * (config.steps or math.inf))
             with contextlib.closing(steps.window):
                 model.fit(
                     feed,
@@ -183,7 +185,7 @@ def _is_better(score: float, best: float | None, higher_is_better: bool) -> bool
 def _reason_to_stop(progress: Progress, config: TrainConfig, *, out_of_time: bool) -> str:
     if progress.epoch == config.epochs:
         return f"trained all {config.epochs} epochs"
-    if progress.steps == config.steps:
+    if config.steps is not None and progress.steps >= progress.pieces * config.steps:
         return f"trained all {config.steps:,} steps"
     if out_of_time:
         return f"stopped by max_minutes={config.max_minutes:g} in epoch {progress.epoch}"
@@ -192,24 +194,38 @@ def _reason_to_stop(progress: Progress, config: TrainConfig, *, out_of_time: boo
     return ""
 
 
-def compile_model(model: keras.Model, loss: keras.Loss, config: TrainConfig, steps: int) -> None:
+def compile_model(model: keras.Model, loss: keras.Loss, config: TrainConfig, steps: int, *, pieces: int = 1) -> None:
     """Gives the model its loss, optimizer and learning-rate schedule.
 
     Args:
         model: the model.
         loss: called with targets, outputs and weights.
         config: the training table.
-        steps: training steps in an epoch.
+        steps: updates of the weights in an epoch.
+        pieces: batches come in so many pieces (see `suite.data.batching`), and their gradients are gathered for an
+            update: it is that of the whole batch, but for what layers draw at random and, on TensorFlow, the norm by
+            which it is clipped: there that of a whole batch's embeddings counts each occurrence of a word by itself.
+            A running average of the weights takes in each update in as many parts.
+
+    Raises:
+        RunError: batches come in pieces, and the loss is no mean over weights.
     """
-    optimizer = _optimizer(config, min(max(1, steps * config.epochs), config.steps or math.inf))
+    optimizer = _optimizer(config, min(max(1, steps * config.epochs), config.steps or math.inf), pieces)
+    if pieces > 1:
+        if loss.reduction != "mean_with_sample_weight":
+            raise RunError(
+                "batches can be cut in pieces for a loss whose reduction is 'mean_with_sample_weight'. Received: "
+                f"{loss.reduction!r}"
+            )
+        loss.reduction = "sum"  # the pieces' weights are shares of the batch's
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scale", "embeddings"])
     # On a CPU TensorFlow's own kernels are as fast as XLA's and need no compilation for each shape.
     jit = keras.backend.backend() == "jax" if config.jit == "auto" else config.jit
     model.compile(optimizer=optimizer, loss=loss, jit_compile=jit)
 
 
-def _optimizer(config: TrainConfig, steps: float) -> keras.optimizers.Optimizer:
-    """The optimizer with its schedule over so many steps."""
+def _optimizer(config: TrainConfig, steps: float, pieces: int) -> keras.optimizers.Optimizer:
+    """The optimizer with its schedule over so many steps, each of so many pieces."""
     warmup = round(config.warmup * steps)
     schedule = keras.optimizers.schedules.CosineDecay(
         config.learning_rate if not warmup else 0.0,
@@ -219,11 +235,12 @@ def _optimizer(config: TrainConfig, steps: float) -> keras.optimizers.Optimizer:
         warmup_steps=warmup,
     )
     settings = {
-        "learning_rate": schedule,
+        "learning_rate": Held(schedule, pieces) if pieces > 1 else schedule,
         "weight_decay": config.weight_decay,
         "global_clipnorm": config.clip_norm,
         "use_ema": config.average > 0,
-        "ema_momentum": config.average or 0.99,
+        "ema_momentum": (config.average or 0.99) ** (1 / pieces),  # the average is taken with each piece
+        "gradient_accumulation_steps": pieces if pieces > 1 else None,
     }
     if config.optimizer == "adamw":
         return keras.optimizers.AdamW(**settings, beta_2=config.beta_2)
@@ -235,6 +252,38 @@ def _optimizer(config: TrainConfig, steps: float) -> keras.optimizers.Optimizer:
         adam_lr_ratio=config.adam_ratio,
         exclude_layers=config.adam_for,
     )
+
+
+@keras.saving.register_keras_serializable(package="suite")
+class Held(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule over updates, of which each takes several steps; Keras asks for the rate of a step.
+
+    Example:
+
+    >>> schedule = keras.optimizers.schedules.PiecewiseConstantDecay([0], [1.0, 0.5])
+    >>> [float(Held(schedule, 2)(step)) for step in range(4)]
+    [1.0, 1.0, 0.5, 0.5]
+    """
+
+    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, pieces: int):
+        self.schedule = schedule
+        self.pieces = pieces
+
+    def __call__(self, step: Any) -> Any:
+        return self.schedule(keras.ops.floor_divide(step, self.pieces))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"schedule": keras.optimizers.schedules.serialize(self.schedule), "pieces": self.pieces}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Held:
+        return cls(keras.optimizers.schedules.deserialize(config["schedule"]), config["pieces"])
+
+
+def try_step(model: keras.Model, train: Batches) -> None:
+    """One training step on the longest batch, to see whether it fits in memory."""
+    batch = train[int(np.argmax(train.plan.lengths))]
+    model.train_on_batch(batch.inputs, batch.targets, sample_weight=batch.weights)
 
 
 def predict(model: keras.Model, batches: Batches) -> list[np.ndarray]:
@@ -389,11 +438,16 @@ class _Steps(keras.callbacks.Callback):
         # `self.model` brings the weights back to the model, which on JAX takes long: it is asked for where it must be.
         if self.diverged or self.clock.out_of_time() or done >= self.limit:
             self.model.stop_training = True
-        elif self.clock.since() > SAVE_EVERY and self.at < len(self.batches):
+        elif self.clock.since() > SAVE_EVERY and self._can_begin_at(self.at):
             self.clock.count(self)
             self.save(self.model)
         self.window.before(self.at, self.clock.compiled.union(self.seconds))
         self.last = time.perf_counter()
+
+    def _can_begin_at(self, step: int) -> bool:
+        """Whether the epoch could begin here, as a resumed one does: Keras reads off two batches which axes vary."""
+        left = self.batches.plan.lengths[step:]
+        return len(left) > 0 and (len(set(left)) == 1 or left[0] != left[1])
 
     def _tell_profile(self, seconds: float, *, first: bool) -> None:
         """Sets apart which seconds of a step waited for data, and, of a shape's first, all others."""

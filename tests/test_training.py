@@ -209,7 +209,7 @@ def test_the_mean_of_the_last_epochs_is_kept_where_it_is_better(tmp_path, comput
             return {"loss": next(told)}
 
         class Feed:
-            lazy, plan = False, type("Plan", (), {"lengths": [1], "batches": [np.zeros(1, int)]})
+            lazy, pieces, plan = False, 1, type("Plan", (), {"lengths": [1], "batches": [np.zeros(1, int)]})
             lengths = np.ones(1, int)
 
             def start_epoch(self, epoch, epochs=epochs):

@@ -60,6 +60,14 @@ def run(
             "directory. Scores stay the same; the traced steps are slower, and writing the trace takes moments.",
         ),
     ] = False,
+    auto_batch: Annotated[
+        bool,
+        typer.Option(
+            "--auto-batch",
+            help="Where memory runs out, halve the batch until a training step fits, and gather gradients, so that "
+            "updates stay as they are.",
+        ),
+    ] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out what cannot be used in your files, and count it.")
     ] = False,
@@ -95,6 +103,7 @@ def run(
             dry_run=dry_run,
             skip_bad=skip_bad,
             profile=profile,
+            auto_batch=auto_batch,
             as_json=as_json,
             quiet=quiet,
             debug=debug,

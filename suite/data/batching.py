@@ -75,10 +75,12 @@ def bucket_lengths(lengths: Sequence[int] | np.ndarray, count: int) -> list[int]
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Which examples go together, and how long each batch is. One epoch's order."""
+    """Which examples go together, how long each batch is, and, where a batch may be empty, with which example it is
+    filled. One epoch's order."""
 
     batches: Sequence[np.ndarray]
     lengths: Sequence[int]
+    fillers: Sequence[np.ndarray] = ()
 
 
 class Batches:
@@ -95,6 +97,9 @@ class Batches:
         batch_tokens: places of a batch, padding included: a batch of length L holds as many examples as fit, whatever
             `batch_size` says.
         seed: orders the examples anew for every epoch; `None` leaves them as they are, for prediction.
+        pieces: into so many pieces each batch is cut, which come one after another, all of them, even empty ones. The
+            weights of a batch's pieces then sum to `pieces`, so that the mean over pieces of their weighted sums is the
+            batch's weighted mean.
     """
 
     def __init__(
@@ -107,6 +112,7 @@ class Batches:
         full_length: int = 128,
         batch_tokens: int | None = None,
         seed: int | None = None,
+        pieces: int = 1,
     ):
         self.encoded = self.whole = encoded
         self.spec = spec
@@ -114,6 +120,7 @@ class Batches:
         self.full_length = full_length
         self.batch_tokens = batch_tokens
         self.seed = seed
+        self.pieces = pieces
         self.lengths = example_lengths(encoded, spec)
         self.buckets = np.array([_bucket(length, edges) for length in self.lengths], dtype=int)
         self.start_epoch(0)
@@ -139,16 +146,29 @@ class Batches:
         other = next((i for i, batch in enumerate(order) if lengths[batch] != lengths[order[0]]), 0)
         if other:
             order[[1, other]] = order[[other, 1]]
-        self.plan = Plan([batches[i] for i in order], [lengths[i] for i in order])
+        self.plan = self._cut([batches[i] for i in order], [lengths[i] for i in order])
+
+    def _cut(self, batches: Sequence[np.ndarray], lengths: Sequence[int]) -> Plan:
+        """The batches in pieces. The first two pieces differ in length, too: two batches exchange one for it."""
+        if self.pieces == 1:
+            return Plan(batches, lengths)
+        cut = []
+        for batch, length in zip(batches, lengths, strict=True):
+            size = self._rows_of_piece(length)
+            cut += [(batch[i * size : (i + 1) * size], length, batch[:1]) for i in range(self.pieces)]
+        if len(set(lengths[:2])) == 2:
+            cut[1], cut[self.pieces] = cut[self.pieces], cut[1]
+        return Plan(*zip(*cut, strict=True))
 
     def __len__(self) -> int:
         return len(self.plan.batches)
 
     def __getitem__(self, index: int) -> Batch:
         members, length = self.plan.batches[index], self.plan.lengths[index]
-        filler = self._rows(length) - len(members)
+        filler = self._rows_of_piece(length) - len(members)
         # A row that only fills the batch repeats a real one, so that no layer ever meets an empty sequence.
-        rows = np.concatenate([members, np.repeat(members[:1], filler)])
+        like = self.plan.fillers[index] if self.plan.fillers else members[:1]
+        rows = np.concatenate([members, np.repeat(like, filler)])
         inputs = {
             name: _stack([self.encoded.inputs[name][i] for i in rows], array.shape, array.dtype, length)
             for name, array in self.spec.inputs.items()
@@ -161,6 +181,10 @@ class Batches:
         if padded:
             real = np.array([len(self.encoded.targets[i]) for i in rows])
             weights = weights[:, None] * (np.arange(length)[None, :] < real[:, None]).astype("float32")
+        if self.pieces > 1:
+            whole = self._whole(index)
+            places = sum(len(self.encoded.targets[i]) for i in whole) if padded else len(whole) * weights[0].size
+            weights *= np.float32(self.pieces / max(1, places))
         return Batch(inputs, targets, weights, np.where(np.arange(len(rows)) < len(members), rows, -1), length)
 
     def _rows(self, length: int) -> int:
@@ -170,6 +194,14 @@ class Batches:
             return self.batch_size
         return max(1, self.batch_size * self.full_length // length)
 
+    def _rows_of_piece(self, length: int) -> int:
+        return -(-self._rows(length) // self.pieces)
+
+    def _whole(self, index: int) -> np.ndarray:
+        """The examples of all pieces of the batch to which a piece belongs."""
+        first = index - index % self.pieces
+        return np.concatenate(self.plan.batches[first : first + self.pieces])
+
     @property
     def lazy(self) -> bool:
         """Whether examples are loaded when a batch asks for them, which other threads can do ahead of time."""
@@ -178,7 +210,7 @@ class Batches:
     def padding_share(self) -> float:
         """Share of all places in the padded batches that holds no real content, from 0 to 1."""
         real = float(np.sum(self.lengths))
-        padded = sum(self._rows(length) * length for length in self.plan.lengths)
+        padded = sum(self._rows_of_piece(length) * length for length in self.plan.lengths)
         return 1.0 - real / padded if padded else 0.0
 
 
