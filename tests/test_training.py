@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -133,6 +134,14 @@ def test_training_ends_after_so_many_steps_with_its_schedule(tmp_path, computing
     for _ in range(8):
         model.train_on_batch(np.ones((2, 1)), np.ones((2, 1)))
     assert float(model.optimizer.learning_rate) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_long_epoch_is_saved_where_its_rest_shows_that_lengths_differ():
+    from suite import training
+
+    steps = training._Steps.__new__(training._Steps)
+    steps.batches = SimpleNamespace(plan=SimpleNamespace(lengths=[5, 9, 9, 5, 5]))
+    assert [step for step in range(6) if steps._can_begin_at(step)] == [0, 2, 3, 4]
 
 
 def test_the_speed_of_an_epoch_leaves_out_steps_that_compile(tmp_path, computing, parts, monkeypatch):
