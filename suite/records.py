@@ -43,7 +43,7 @@ from suite.task import Evaluation, Result, Spec, Task
 if TYPE_CHECKING:
     import keras
 
-    from suite.runner import Prepared
+    from suite.preparing import Prepared
 
 PACKAGES = (
     "keras",

@@ -11,10 +11,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from suite import find, flops, runner
+from suite import find, fitting, flops
 from suite.config import RunConfig
+from suite.preparing import Prepared
 from suite.profile import PARTS
-from suite.runner import Prepared
 from suite.task import Result
 
 FLOOR = "majority"
@@ -75,7 +75,7 @@ def show_plan(configs: Sequence[RunConfig], prepared: Prepared, *, as_json: bool
     for config in {config.model: config for config in reversed(configs)}.values():
         plan: dict[str, Any] = {"model": find.module_name(config.model), "config": config.model_dump(mode="json")}
         if config.model not in prepared.task.baselines:
-            model = runner.build(config, prepared)
+            model = fitting.build(config, prepared)
             plan["layers"] = [
                 {"name": layer.name, "type": type(layer).__name__, "params": layer.count_params()}
                 for layer in model.layers

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite import config as configuration
-from suite import find, runner
+from suite import find, preparing, runner
 from suite.console import Reporter, show_error
 from suite.console import reporter as choose_reporter
 from suite.data.splits import name_of
@@ -22,7 +22,7 @@ from suite.profile import Profile
 if TYPE_CHECKING:
     from suite.backend import Backend
     from suite.config import RunConfig
-    from suite.runner import Prepared
+    from suite.preparing import Prepared
     from suite.task import Result
 
 ALL = "all"
@@ -121,7 +121,7 @@ def _run_task(name: str, asked: Asked, done: Done) -> None:
     configs = configuration.resolve(wanted, seeds=asked.seeds)
     before = Profile()
     with before.part("reading"):
-        prepared = runner.prepare(
+        prepared = preparing.prepare(
             wanted,
             configs[0],
             data_dir=asked.data_dir,

@@ -19,8 +19,8 @@ from suite.data import splits as cutting
 from suite.data.batching import Batches, bucket_lengths, example_lengths
 from suite.data.lazy import light
 from suite.errors import InputError, RunError
+from suite.preparing import Prepared
 from suite.records import Directory
-from suite.runner import Prepared
 from suite.task import Answer, Example, Prediction, Result, Spec, Splits, Task, Writing
 
 

@@ -1,4 +1,4 @@
-"""Training a model: optimizer and schedule, the best epoch by validation score, checkpoints from which a run continues.
+"""Training a model: the best epoch by validation score, checkpoints from which a run continues.
 
 A checkpoint (see `suite.checkpoint`) holds everything that the next step depends on: weights, random state, optimizer,
 the best weights so far and the counters. The order of the data follows from the seed and the epoch. So a run that was
@@ -25,7 +25,7 @@ from suite.checkpoint import Kept, assign, values
 from suite.config import TrainConfig
 from suite.console import Reporter
 from suite.data.batching import Batches
-from suite.errors import InputError, RunError
+from suite.errors import InputError
 from suite.profile import Profile, Window
 
 CHECKPOINT = "checkpoint.npz"
@@ -82,9 +82,9 @@ def fit(
 ) -> Progress:
     """Trains until the last epoch, or until validation has not improved for `config.patience` epochs.
 
-    The model must be compiled (see `compile_model`) and is left with the weights of its best epoch, or with the mean of
-    the last `config.average_last` epochs' where that is better on validation. A checkpoint in the
-    directory is continued from; the caller removes it once the run's results are safe.
+    The model must be compiled (see `suite.optimizer`) and is left with the weights of its best epoch, or with the mean
+    of the last `config.average_last` epochs' where that is better on validation. A checkpoint in the directory is
+    continued from; the caller removes it once the run's results are safe.
 
     Args:
         model: a compiled model.
@@ -192,92 +192,6 @@ def _reason_to_stop(progress: Progress, config: TrainConfig, *, out_of_time: boo
     if progress.epoch - progress.best_epoch >= config.patience:
         return f"no better validation score in {config.patience} epochs"
     return ""
-
-
-def compile_model(model: keras.Model, loss: keras.Loss, config: TrainConfig, steps: int, *, pieces: int = 1) -> None:
-    """Gives the model its loss, optimizer and learning-rate schedule.
-
-    Args:
-        model: the model.
-        loss: called with targets, outputs and weights.
-        config: the training table.
-        steps: updates of the weights in an epoch.
-        pieces: batches come in so many pieces (see `suite.data.batching`), and their gradients are gathered for an
-            update: it is that of the whole batch, but for what layers draw at random and, on TensorFlow, the norm by
-            which it is clipped: there that of a whole batch's embeddings counts each occurrence of a word by itself.
-            A running average of the weights takes in each update in as many parts.
-
-    Raises:
-        RunError: batches come in pieces, and the loss is no mean over weights.
-    """
-    optimizer = _optimizer(config, min(max(1, steps * config.epochs), config.steps or math.inf), pieces)
-    if pieces > 1:
-        if loss.reduction != "mean_with_sample_weight":
-            raise RunError(
-                "batches can be cut in pieces for a loss whose reduction is 'mean_with_sample_weight'. Received: "
-                f"{loss.reduction!r}"
-            )
-        loss.reduction = "sum"  # the pieces' weights are shares of the batch's
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scale", "embeddings"])
-    # On a CPU TensorFlow's own kernels are as fast as XLA's and need no compilation for each shape.
-    jit = keras.backend.backend() == "jax" if config.jit == "auto" else config.jit
-    model.compile(optimizer=optimizer, loss=loss, jit_compile=jit)
-
-
-def _optimizer(config: TrainConfig, steps: float, pieces: int) -> keras.optimizers.Optimizer:
-    """The optimizer with its schedule over so many steps, each of so many pieces."""
-    warmup = round(config.warmup * steps)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        config.learning_rate if not warmup else 0.0,
-        decay_steps=max(1, steps - warmup),
-        alpha=config.final_learning_rate,
-        warmup_target=config.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-    settings = {
-        "learning_rate": Held(schedule, pieces) if pieces > 1 else schedule,
-        "weight_decay": config.weight_decay,
-        "global_clipnorm": config.clip_norm,
-        "use_ema": config.average > 0,
-        "ema_momentum": (config.average or 0.99) ** (1 / pieces),  # the average is taken with each piece
-        "gradient_accumulation_steps": pieces if pieces > 1 else None,
-    }
-    if config.optimizer == "adamw":
-        return keras.optimizers.AdamW(**settings, beta_2=config.beta_2)
-    # Keras's Muon itself leaves embeddings, biases and norms to AdamW.
-    return keras.optimizers.Muon(
-        **settings,
-        adam_beta_2=config.beta_2,
-        adam_weight_decay=config.weight_decay,
-        adam_lr_ratio=config.adam_ratio,
-        exclude_layers=config.adam_for,
-    )
-
-
-@keras.saving.register_keras_serializable(package="suite")
-class Held(keras.optimizers.schedules.LearningRateSchedule):
-    """A schedule over updates, of which each takes several steps; Keras asks for the rate of a step.
-
-    Example:
-
-    >>> schedule = keras.optimizers.schedules.PiecewiseConstantDecay([0], [1.0, 0.5])
-    >>> [float(Held(schedule, 2)(step)) for step in range(4)]
-    [1.0, 1.0, 0.5, 0.5]
-    """
-
-    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, pieces: int):
-        self.schedule = schedule
-        self.pieces = pieces
-
-    def __call__(self, step: Any) -> Any:
-        return self.schedule(keras.ops.floor_divide(step, self.pieces))
-
-    def get_config(self) -> dict[str, Any]:
-        return {"schedule": keras.optimizers.schedules.serialize(self.schedule), "pieces": self.pieces}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Held:
-        return cls(keras.optimizers.schedules.deserialize(config["schedule"]), config["pieces"])
 
 
 def try_step(model: keras.Model, train: Batches) -> None:

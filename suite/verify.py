@@ -14,7 +14,7 @@ import numpy as np
 
 from suite import backend as backends
 from suite import config as configuration
-from suite import find, runner, trained
+from suite import find, preparing, runner, trained
 from suite.config import Wanted
 from suite.console import Reporter
 from suite.errors import InputError
@@ -67,8 +67,8 @@ def verify(path: Path, *, output: Path, seeds: Sequence[float], device: str, rep
     config = trained.saved_config(asked["config"], task, path)
     if asked.get("source") is None:
         raise InputError(f"{path / 'run.json'}: does not say where its data was read from; made by an older version?")
-    source = runner.Source(**asked["source"])
-    prepared = runner.prepare(
+    source = preparing.Source(**asked["source"])
+    prepared = preparing.prepare(
         Wanted(asked["task_origin"], task, source.dataset, (config.model,), ()),
         config,
         data_dir=None if source.data_dir is None else Path(source.data_dir),

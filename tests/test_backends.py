@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from suite import config, find, runner, training
+from suite import config, find, fitting, preparing, training
 from suite.cli import app
 from suite.data.splits import make_splits
 
@@ -47,8 +47,8 @@ def logits(model):
     sets = ([] if task == "image" else TAGGER) + SIZES.get(model, ["model.depth=1"])
     wanted = config.wanted(task, models=[model], sets=sets)
     (one,) = config.resolve(wanted)
-    prepared = runner.Prepared(wanted.task, make_splits(parts(task), name="data", limit=20), one, task)
-    made = runner.build(one, prepared)
+    prepared = preparing.Prepared(wanted.task, make_splits(parts(task), name="data", limit=20), one, task)
+    made = fitting.build(one, prepared)
     random = np.random.default_rng(0)
     for weight in made.trainable_weights:
         weight.assign(random.normal(scale=0.3, size=weight.shape))

@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from suite import backend, config, find, runner
+from suite import backend, config, find, fitting, preparing
 from suite.data.splits import make_splits
 
 NEURAL = ("transformer", "rnn", "cnn")
@@ -29,8 +29,8 @@ def test_the_families_have_equally_many_parameters(task, dataset):
     wanted = config.wanted(task, dataset=dataset, models=NEURAL)
     counts, prepared = {}, None
     for one in config.resolve(wanted):
-        prepared = prepared or runner.Prepared(wanted.task, splits, one, task)
-        model = runner.build(one, prepared.encoded_for(one))
+        prepared = prepared or preparing.Prepared(wanted.task, splits, one, task)
+        model = fitting.build(one, prepared.encoded_for(one))
         counts[one.model] = sum(math.prod(variable.shape) for variable in model.trainable_variables)
     for family in NEURAL:
         assert 0.9 <= counts[family] / counts["transformer"] <= 1.1, counts

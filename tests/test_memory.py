@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import leaderboard
-from suite import backend, config, find, memory, runner, training
+from suite import backend, config, find, fitting, memory, optimizer, preparing, training
 from suite.cli import app
 from suite.data.batching import Batches
 from suite.data.splits import make_splits
@@ -141,11 +141,11 @@ def test_updates_of_pieces_are_those_of_whole_batches(tmp_path, sets, pieces):
     (one,) = config.resolve(wanted)
     parts = find.dataset("news", schema="tokens->tags").load(None)
     splits = make_splits(parts, name="news", limit=33, labels=wanted.task.labels)
-    prepared = runner.Prepared(wanted.task, splits, one, "ner")
+    prepared = preparing.Prepared(wanted.task, splits, one, "ner")
     weights = []
     for number in (1, pieces):
-        train = runner._batches(one, prepared, prepared.train, seed=0, pieces=number)
-        model = runner._compiled(one, prepared, train)
+        train = fitting.batches(one, prepared, prepared.train, seed=0, pieces=number)
+        model = fitting.compiled(one, prepared, train)
         for epoch in range(2):
             train.start_epoch(epoch)
             for i in range(len(train)):
@@ -201,4 +201,4 @@ def test_a_loss_that_is_no_mean_over_weights_is_refused():
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     (one,) = config.resolve(config.wanted("ner", models=["cnn"]))
     with pytest.raises(RunError, match="reduction"):
-        training.compile_model(model, keras.losses.MeanSquaredError(), one.train, steps=5, pieces=2)
+        optimizer.compile_model(model, keras.losses.MeanSquaredError(), one.train, steps=5, pieces=2)

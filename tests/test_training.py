@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import leaderboard
-from suite import backend, config, find, records, runner
+from suite import backend, config, find, fitting, preparing, records, runner
 from suite.cli import app
 from suite.console import Reporter
 from suite.data.batching import example_lengths
@@ -45,7 +45,7 @@ def prepare(parts, *sets, model="cnn", limit=40):
     wanted = config.wanted("ner", models=[model], sets=[*TINY, *sets])
     (one,) = config.resolve(wanted)
     splits = make_splits(parts, name="news", limit=limit, labels=wanted.task.labels)
-    return one, runner.Prepared(wanted.task, splits, one, "ner")
+    return one, preparing.Prepared(wanted.task, splits, one, "ner")
 
 
 class StopAfter(Reporter):
@@ -122,7 +122,7 @@ def test_training_stops_when_the_time_is_over(tmp_path, computing, parts):
 
 
 def test_training_ends_after_so_many_steps_with_its_schedule(tmp_path, computing, parts):
-    from suite import training
+    from suite import optimizer
 
     one, prepared = prepare(parts, "train.epochs=9", "train.steps=8", "train.final_learning_rate=0.0")
     counted = StopAfter(99)
@@ -130,7 +130,7 @@ def test_training_ends_after_so_many_steps_with_its_schedule(tmp_path, computing
     assert "trained all 8 steps" in result.note
     assert len(counted.steps) == 8
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    training.compile_model(model, keras.losses.MeanSquaredError(), one.train, steps=5)
+    optimizer.compile_model(model, keras.losses.MeanSquaredError(), one.train, steps=5)
     for _ in range(8):
         model.train_on_batch(np.ones((2, 1)), np.ones((2, 1)))
     assert float(model.optimizer.learning_rate) == pytest.approx(0.0, abs=1e-9)
@@ -270,7 +270,7 @@ def test_scores_do_not_depend_on_the_batch_size(computing, parts):
 
     one, prepared = prepare(parts)
     keras.utils.set_random_seed(0)
-    model = runner.build(one, prepared)
+    model = fitting.build(one, prepared)
     outputs = [
         training.predict(model, Batches(prepared.test, prepared.spec, batch_size=size, edges=edges))
         for size, edges in [(1, [9, 60]), (7, [30]), (16, prepared.edges)]
@@ -349,7 +349,7 @@ def test_examples_that_are_loaded_as_training_goes_on_give_the_same_weights(tmp_
         loaded.add(number)
         return number
 
-    class Streamed(runner.Prepared):
+    class Streamed(preparing.Prepared):
         @property
         def train(self):
             numbers = Mapped(range(len(prepared.train)), load)
@@ -359,7 +359,7 @@ def test_examples_that_are_loaded_as_training_goes_on_give_the_same_weights(tmp_
             )
 
     results = []
-    for kind in (runner.Prepared, Streamed):
+    for kind in (preparing.Prepared, Streamed):
         directory = Directory.new(tmp_path, one, prepared)
         made = kind(prepared.task, prepared.splits, one, "ner")
         results.append((run(one, made, directory, computing).scores, directory))
