@@ -274,7 +274,7 @@ def show(prediction: Mapping[str, Any], example: Example, top: int) -> list[Answ
 def write(model: keras.Model, examples: Sequence[Example], spec: Spec, wanted: Writing) -> list[list[Answer]]:
     """Continues prompts. Another order of the prompts draws other tokens."""
     from suite.heads import generation
-    from suite.prompts import Writer
+    from suite.writer import Writer
 
     writer = Writer(model.get_layer(generation.NAME), tokenizer(spec), wanted)
     return writer.write([example["prompt"] for example in examples])
@@ -283,7 +283,7 @@ def write(model: keras.Model, examples: Sequence[Example], spec: Spec, wanted: W
 def stream_text(model: keras.Model, example: Example, spec: Spec, wanted: Writing) -> Iterator[str]:
     """The pieces of the text that `write` gives for this prompt alone, as they come."""
     from suite.heads import generation
-    from suite.prompts import Writer
+    from suite.writer import Writer
 
     return Writer(model.get_layer(generation.NAME), tokenizer(spec), wanted).stream(example["prompt"])
 
