@@ -68,8 +68,8 @@ def train(
         if not auto_batch:
             name, number = _setting(config, fitting)
             raise RunError(
-                f"{told}: --auto-batch gathers the gradients of {fitting} such pieces for an update, so that it stays "
-                f"as it is, and --set {name}={number} makes smaller updates ({failure})"
+                f"{told}: --auto-batch gathers the gradients of {fitting} such pieces for an update, so that it sees "
+                f"the whole batch, and --set {name}={number} makes smaller updates ({failure})"
             )
         say(f"{told}, whose gradients are gathered, {fitting} for an update; training begins again")
         pieces = fitting

@@ -65,7 +65,7 @@ def run(
         typer.Option(
             "--auto-batch",
             help="Where memory runs out, halve the batch until a training step fits, and gather gradients, so that "
-            "updates stay as they are.",
+            "an update still sees a whole batch.",
         ),
     ] = False,
     skip_bad: Annotated[
