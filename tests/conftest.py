@@ -1,8 +1,11 @@
 """What several test files share."""
 
+import os
 import random
 
 import pytest
+
+os.environ["SUITE_CACHE"] = ""  # nothing is found that another run left, and nothing left in the user's folder
 
 
 @pytest.fixture

@@ -8,16 +8,23 @@ further specials follow from 2 on.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from suite.data import cache, chunks
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
+
+_WORD = re.compile(r"(?<! )(?= \S)")  # before the blank of a word; no piece lies across it, unless blanks go before
+_CODE = (__file__, chunks.__file__)
 
 
 def train(texts: Iterable[str], *, size: int, specials: Sequence[str] = ()) -> str:
@@ -34,6 +41,17 @@ def train(texts: Iterable[str], *, size: int, specials: Sequence[str] = ()) -> s
     Reference: Sennrich et al. 2016, https://arxiv.org/abs/1508.07909; Radford et al. 2019, "Language models are
     unsupervised multitask learners", section 2.2 (over bytes).
     """
+    texts = list(texts)
+    made = cache.remembered(
+        lambda: {"json": np.frombuffer(_train(texts, size, specials).encode(), "uint8")},
+        texts,
+        settings=json.dumps(["train", size, list(specials)]),
+        code=_CODE,
+    )
+    return made["json"].tobytes().decode()
+
+
+def _train(texts: Sequence[str], size: int, specials: Sequence[str]) -> str:
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -115,8 +133,12 @@ class Pieces:
 
     def encode_many(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Those of many texts."""
-        encodings = self._tokenizer.encode_batch_fast([_clean(text) for text in texts], add_special_tokens=False)
-        return [np.array(found.ids, dtype="int32") for found in encodings]
+        made = cache.remembered(lambda: self._cut(texts), texts, settings=f"encode {self.json}", code=_CODE)
+        return [made["ids"][begin:end] for begin, end in pairwise([0, *made["ends"].tolist()])]
+
+    def _cut(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
+        found = chunks.cut(self._tokenizer, [_clean(text) for text in texts], split=_WORD.split, gap=0)
+        return {"ids": found.ids, "ends": found.ends}
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of these pieces, specials left out: the exact inverse of `encode`.

@@ -8,15 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from suite.data import cache, chunks
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
 CONTINUED = "##"  # begins a piece that does not begin a word
+
+_CODE = (__file__, chunks.__file__)
 
 
 class Pieces(NamedTuple):
@@ -47,14 +52,25 @@ def train(texts: Iterable[str], *, size: int, lowercase: bool = True, specials: 
     Reference: Schuster and Nakajima 2012, "Japanese and Korean voice search"; Sennrich et al. 2016,
     https://arxiv.org/abs/1508.07909.
     """
+    texts = list(texts)
+    made = cache.remembered(
+        lambda: {"json": np.frombuffer(_train(texts, size, lowercase, specials).encode(), "uint8")},
+        texts,
+        settings=json.dumps(["train", size, lowercase, list(specials)]),
+        code=_CODE,
+    )
+    return made["json"].tobytes().decode()
+
+
+def _train(texts: Sequence[str], size: int, lowercase: bool, specials: Sequence[str]) -> str:
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN, continuing_subword_prefix=CONTINUED))
     steps = [normalizers.NFKC(), *([normalizers.Lowercase()] if lowercase else [])]
     tokenizer.normalizer = normalizers.Sequence(steps)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    texts = list(texts)
-    characters = sorted({character for text in texts for character in tokenizer.normalizer.normalize_str(text)})
+    words = {word for text in texts for word in _words(text)}
+    characters = sorted({character for word in words for character in tokenizer.normalizer.normalize_str(word)})
     # Pieces of one character get their numbers here: the trainer would number them in any order, and ties between
     # pairs of pieces go by their numbers.
     inside = [CONTINUED + character for character in characters if not character.isspace()]
@@ -118,14 +134,20 @@ class Subwords:
 
     def encode_many(self, texts: Sequence[str]) -> list[Pieces]:
         """Many texts in pieces."""
+        made = cache.remembered(lambda: self._cut(texts), texts, settings=f"encode {self.json}", code=_CODE)
+        ids, offsets = made["ids"], made["offsets"]
+        return [Pieces(ids[begin:end], offsets[begin:end]) for begin, end in pairwise([0, *made["ends"].tolist()])]
+
+    def _cut(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         # What stands for half a character in some files cannot be given to the tokenizer; a replacement of the same
         # length can.
         clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        encodings = self._tokenizer.encode_batch(clean, add_special_tokens=False)
-        return [
-            Pieces(np.array(found.ids, dtype="int32"), np.array(found.offsets, dtype="int64").reshape(-1, 2))
-            for found in encodings
-        ]
+        return chunks.cut(self._tokenizer, clean, split=_words, gap=1)._asdict()
 
     def __getstate__(self) -> dict[str, str]:
         return {"json": self.json}
+
+
+def _words(text: str) -> list[str]:
+    """What stands between single blanks. No piece lies across a blank, nor does any normal form."""
+    return text.split(" ")
