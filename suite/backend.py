@@ -116,14 +116,18 @@ def _call(held: Any, function: Callable[..., Any], *arguments: Any) -> Any:
 
 def cpu_name() -> str:
     """The processor's name and the number of cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     model = platform.processor() or platform.machine()
     try:
         with open("/proc/cpuinfo", encoding="utf8") as lines:  # noqa: PTH123 - not a file, and absent off Linux
             model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
-    return f"{model}, {cores} cores"
+    return f"{model}, {processors()} cores"
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _choose_backend() -> str:

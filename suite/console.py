@@ -165,12 +165,18 @@ def _pace(examples_per_second: float, step_seconds: float) -> str:
     return f"{examples_per_second:,.{digits}f} ex/s {1000 * step_seconds:.0f} ms"
 
 
-def reporter(*, quiet: bool = False) -> Reporter:
-    """The reporter that suits where standard error goes."""
+def reporter(*, quiet: bool = False, plain: bool = False) -> Reporter:
+    """The reporter that suits where standard error goes.
+
+    Args:
+        quiet: show nothing.
+        plain: show lines even on a terminal, as where several processes write them.
+    """
     if quiet:
         return Reporter()
     console = Console(stderr=True)
-    return LiveReporter(console) if console.is_terminal and not console.is_dumb_terminal else PlainReporter(console)
+    live = console.is_terminal and not console.is_dumb_terminal and not plain
+    return LiveReporter(console) if live else PlainReporter(console)
 
 
 def show_error(text: str) -> None:

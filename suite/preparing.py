@@ -151,6 +151,25 @@ def prepare(
     return Prepared(task, made, config, wanted.task_name, source)
 
 
+def prepare_again(task: Task, origin: str, source: Source, config: RunConfig) -> Prepared:
+    """What `prepare` gave to a run, read again.
+
+    Args:
+        task: the task.
+        origin: its name or file.
+        source: of the data.
+        config: of the run.
+    """
+    return prepare(
+        Wanted(origin, task, source.dataset, (config.model,), ()),
+        config,
+        data_dir=None if source.data_dir is None else Path(source.data_dir),
+        files={split: Path(file) for split, file in source.files.items()},
+        named=source.named,
+        skip_bad=source.skip_bad,
+    )
+
+
 def _absolute(path: Path | str) -> str:
     """Paths, also several that belong together, as they are understood from any folder."""
     return ",".join(str(Path(part).absolute()) for part in str(path).split(","))

@@ -92,6 +92,11 @@ class Directory:
         return directory
 
     @classmethod
+    def of(cls, output: Path, config: RunConfig, prepared: Prepared, *, resume: bool) -> Directory:
+        """A new directory or, for a run that is resumed, the one that it had."""
+        return (resume and cls.latest(output, config, prepared)) or cls.new(output, config, prepared)
+
+    @classmethod
     def latest(cls, output: Path, config: RunConfig, prepared: Prepared) -> Directory | None:
         """The newest directory of the same configuration, seed, data and task version that has not failed."""
         wanted = _identity(config, prepared)

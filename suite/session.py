@@ -5,9 +5,10 @@ A task or a model that fails does not stop the others.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,15 @@ from suite.console import Reporter, show_error
 from suite.console import reporter as choose_reporter
 from suite.data.splits import name_of
 from suite.errors import InputError, RunError
+from suite.jobs import Job, Jobs
 from suite.profile import Profile
+from suite.records import Directory
 
 if TYPE_CHECKING:
     from suite.backend import Backend
     from suite.config import RunConfig
     from suite.preparing import Prepared
-    from suite.task import Result
+    from suite.task import Result, Task
 
 ALL = "all"
 
@@ -39,6 +42,7 @@ class Asked:
         data_dir: where the dataset's files are.
         leaderboard: the file to which rows are added.
         output: the folder of the runs' directories.
+        jobs: runs at once.
         resume, dry_run, skip_bad, profile, auto_batch, as_json, quiet, debug: the flags of these names.
     """
 
@@ -52,6 +56,7 @@ class Asked:
     data_dir: Path | None
     leaderboard: Path
     output: Path
+    jobs: int
     resume: bool
     dry_run: bool
     skip_bad: bool
@@ -79,11 +84,13 @@ def run(task: str, asked: Asked) -> int:
 
         leaderboard.check(asked.leaderboard)
     done = Done()
+    several = Jobs(asked.jobs) if asked.jobs > 1 and not asked.dry_run else contextlib.nullcontext()
     try:
-        if task == ALL:
-            _run_every_task(asked, done)
-        else:
-            _run_task(task, asked, done)
+        with several as jobs:
+            if task == ALL:
+                _run_every_task(asked, done, jobs)
+            else:
+                _run_task(task, asked, done, jobs)
     finally:
         if asked.as_json and (done.results or done.ceilings):
             from suite import report
@@ -92,13 +99,13 @@ def run(task: str, asked: Asked) -> int:
     return done.code
 
 
-def _run_every_task(asked: Asked, done: Done) -> None:
+def _run_every_task(asked: Asked, done: Done, jobs: Jobs | None) -> None:
     given = [f"--{split}" for split, path in asked.files.items() if path] + (["--dataset"] if asked.dataset else [])
     if given:
         raise InputError(f"{given[0]} with --task all: data belongs to one task; name the task")
     for name in find.tasks():
         try:
-            _run_task(name, asked, done)
+            _run_task(name, asked, done, jobs)
         except Exception as error:
             known = isinstance(error, InputError | RunError)
             show_error(f"{name}: {error}" if known else f"{name}: {type(error).__name__}: {error}")
@@ -107,7 +114,7 @@ def _run_every_task(asked: Asked, done: Done) -> None:
             done.code = max(done.code, 2 if isinstance(error, InputError) else 1)
 
 
-def _run_task(name: str, asked: Asked, done: Done) -> None:
+def _run_task(name: str, asked: Asked, done: Done, jobs: Jobs | None) -> None:
     train = asked.files.get("train")
     wanted = configuration.wanted(
         name,
@@ -129,60 +136,101 @@ def _run_task(name: str, asked: Asked, done: Done) -> None:
             named=bool(asked.dataset),
             skip_bad=asked.skip_bad,
         )
-    reporter = choose_reporter(quiet=asked.quiet)
+    jobs = jobs if len(configs) > 1 else None  # a single run has all processors
+    reporter = choose_reporter(quiet=asked.quiet, plain=jobs is not None)
     for note in prepared.splits.notes:
         reporter.say(f"note: {note}")
-    backend = _prepare_backend(configs, prepared, reporter, before)
+    neural = [config for config in configs if config.model not in prepared.task.baselines]
+    backend = _load_framework(neural, prepared.task, before) if neural and jobs is None else None
+    if neural:
+        _tell_what_is_left_out(prepared, reporter, before)
     if asked.dry_run:
         from suite import report
 
         report.show_plan(configs, prepared, as_json=asked.as_json)
     else:
-        _run_models(configs, prepared, backend, reporter, asked, done, before)
+        results = (
+            _results(configs, prepared, backend, reporter, asked)
+            if jobs is None
+            else jobs.run_all([_job(config, prepared, asked) for config in configs])
+        )
+        _run_models(configs, prepared, results, reporter, asked, done, before)
 
 
-def _prepare_backend(
-    configs: Sequence[RunConfig], prepared: Prepared, reporter: Reporter, profile: Profile
-) -> Backend | None:
-    """Loads the framework where a model needs one, and tells what encoding its inputs left out."""
-    neural = [config for config in configs if config.model not in prepared.task.baselines]
-    if not neural:
-        return None
+def _load_framework(neural: Sequence[RunConfig], task: Task, profile: Profile) -> Backend:
     from suite import backend
 
     with profile.part("framework"):
         chosen = backend.prepare(device=neural[0].device, precision=neural[0].precision)
     for config in neural:  # a layer of the user's own that cannot be used is told before anything trains
-        configuration.architecture(prepared.task, config.model).encoder(config.architecture)
+        configuration.architecture(task, config.model).encoder(config.architecture)
+    return chosen
+
+
+def _tell_what_is_left_out(prepared: Prepared, reporter: Reporter, profile: Profile) -> None:
     for split in ("train", "validation", "test"):
         with profile.part("encoding"):
             notes = getattr(prepared, split).notes
         for note in notes:
             reporter.say(f"note: {split}: {note}")
-    return chosen
+
+
+def _results(
+    configs: Sequence[RunConfig], prepared: Prepared, backend: Backend | None, reporter: Reporter, asked: Asked
+) -> Iterator[Result]:
+    def on_error(error: Exception) -> None:
+        if asked.debug:
+            traceback.print_exception(error)
+
+    return runner.run_all(
+        configs,
+        prepared,
+        directories=lambda config: Directory.of(asked.output, config, prepared, resume=asked.resume),
+        backend=backend,
+        reporter=reporter,
+        on_error=on_error,
+        profiled=asked.profile,
+        auto_batch=asked.auto_batch,
+    )
+
+
+def _job(config: RunConfig, prepared: Prepared, asked: Asked) -> Job:
+    assert prepared.source is not None  # `prepare` always says it
+    return Job(
+        origin=prepared.origin,
+        source=prepared.source,
+        config=config.model_dump_json(),
+        output=asked.output,
+        resume=asked.resume,
+        profiled=asked.profile,
+        auto_batch=asked.auto_batch,
+        quiet=asked.quiet,
+        debug=asked.debug,
+    )
 
 
 def _run_models(
     configs: Sequence[RunConfig],
     prepared: Prepared,
-    backend: Backend | None,
+    runs: Iterator[Result],
     reporter: Reporter,
     asked: Asked,
     done: Done,
     before: Profile,
 ) -> None:
-    """Runs everything, adds each result to the board as soon as it is there, and shows what was reached."""
+    """Runs everything, adds each result to the board as soon as it is there, and shows what was reached.
+
+    Args:
+        configs: of the runs, in the order in which results are shown.
+        prepared: the data.
+        runs: runs one model after another as it is asked for results.
+        reporter: where progress is shown.
+        asked: what the command line asked for.
+        done: is told of results and rows.
+        before: where the time before the runs went.
+    """
     import leaderboard
     from suite import report
-    from suite.records import Directory
-
-    def directory(config: RunConfig) -> Directory:
-        found = Directory.latest(asked.output, config, prepared) if asked.resume else None
-        return found or Directory.new(asked.output, config, prepared)
-
-    def on_error(error: Exception) -> None:
-        if asked.debug:
-            traceback.print_exception(error)
 
     shared = before.to_json()
     best_possible = runner.ceiling(prepared, configs[0])
@@ -193,22 +241,15 @@ def _run_models(
             if best_possible is not None:
                 done.rows += leaderboard.append(asked.leaderboard, leaderboard.rows(best_possible))
                 done.ceilings.append(best_possible)
-            for result in runner.run_all(
-                configs,
-                prepared,
-                directories=directory,
-                backend=backend,
-                reporter=reporter,
-                on_error=on_error,
-                profiled=asked.profile,
-                auto_batch=asked.auto_batch,
-            ):
+            for result in runs:
                 if result.status == "ok":
                     before_this = leaderboard.times_scored(asked.leaderboard, result)
                     result = dataclasses.replace(result, test_scored=1 + before_this)
                 done.rows += leaderboard.append(asked.leaderboard, leaderboard.rows(result))
                 results.append(result)
     finally:
+        order = [(find.module_name(config.model), config.seed) for config in configs]
+        results.sort(key=lambda result: order.index((result.model, result.seed)))
         done.results += results
         if any(result.status in ("failed", "diverged") for result in results):
             done.code = max(done.code, 1)
@@ -220,7 +261,6 @@ def _run_models(
 
 def _show_profiles(asked: Asked, shared: dict[str, Any], results: Sequence[Result]) -> None:
     from suite import report
-    from suite.records import Directory
 
     profiles = {"before all": [shared]}
     for result in results:  # a failed run has none, nor has one that was finished before

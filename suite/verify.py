@@ -15,7 +15,6 @@ import numpy as np
 from suite import backend as backends
 from suite import config as configuration
 from suite import find, preparing, runner, trained
-from suite.config import Wanted
 from suite.console import Reporter
 from suite.errors import InputError
 from suite.records import Directory
@@ -68,14 +67,7 @@ def verify(path: Path, *, output: Path, seeds: Sequence[float], device: str, rep
     if asked.get("source") is None:
         raise InputError(f"{path / 'run.json'}: does not say where its data was read from; made by an older version?")
     source = preparing.Source(**asked["source"])
-    prepared = preparing.prepare(
-        Wanted(asked["task_origin"], task, source.dataset, (config.model,), ()),
-        config,
-        data_dir=None if source.data_dir is None else Path(source.data_dir),
-        files={split: Path(file) for split, file in source.files.items()},
-        named=source.named,
-        skip_bad=source.skip_bad,
-    )
+    prepared = preparing.prepare_again(task, asked["task_origin"], source, config)
     if prepared.fingerprint != asked["dataset_hash"]:
         raise InputError(
             f"{path}: the data is not what it was: its fingerprint is {prepared.fingerprint}, and was "

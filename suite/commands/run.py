@@ -49,6 +49,14 @@ def run(
         "leaderboard/results.csv"
     ),
     output: Annotated[Path, typer.Option(help="The folder in which each run gets a directory.")] = Path("runs"),
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Runs at once, each on its share of the processors: for small models and several seeds. Rows say how "
+            "many processors a run had.",
+        ),
+    ] = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue interrupted runs of the same configuration; keep finished ones.")
     ] = False,
@@ -99,6 +107,7 @@ def run(
             data_dir=data_dir,
             leaderboard=leaderboard,
             output=output,
+            jobs=jobs,
             resume=resume,
             dry_run=dry_run,
             skip_bad=skip_bad,
