@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 import leaderboard
-from benchmarks import board, decoding, encoder_block, long_attention, memory, steps
+from benchmarks import board, decoding, encoder_block, long_attention, memory, steps, tokenizing
 from benchmarks.case import Case
 from benchmarks.measure import Worker, markdown, save, spread
+from suite.errors import InputError
 
 TINY = {"batch": 2, "length": 7, "width": 6, "heads": 2, "hidden": 11}
 
@@ -145,3 +146,22 @@ def test_a_process_answers_fails_and_ends():
     with pytest.raises(MemoryError, match="exit code -9"):
         worker.call("total")
     worker.close()
+
+
+def test_tokenizing_gives_the_same_pieces_in_each_way(monkeypatch):
+    phrases = [{"text": "a fine film"}, {"text": "neither funny nor fine"}]
+    monkeypatch.setattr(tokenizing.sst2, "load", lambda: {"train": phrases})
+    monkeypatch.setattr(tokenizing.sst2, "available", lambda: True)
+    monkeypatch.setattr(tokenizing, "Worker", Here)
+    monkeypatch.setattr(tokenizing.cache, "LEAST", 0)
+    monkeypatch.setenv("SUITE_CACHE", "")
+    rows = pd.DataFrame(tokenizing.run(backend="here", quick=True, repeats=2))
+    assert list(rows["peer"]) == ["suite", "suite_cached", "hugging_face"] * 2
+    assert rows["same"].all()
+    assert (rows[["learning_seconds", "median_ms", "processor_ms", "texts_per_second"]] > 0).all(axis=None)
+
+
+def test_tokenizing_says_what_it_needs(monkeypatch):
+    monkeypatch.setattr(tokenizing.sst2, "available", lambda: False)
+    with pytest.raises(InputError, match="SUITE_DATA"):
+        tokenizing.run(backend="here")
