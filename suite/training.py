@@ -117,7 +117,7 @@ def fit(
         train.start_epoch(progress.epoch)
         reporter.epoch(progress.epoch + 1, config.epochs, len(train))
         with profile.part("training"):
-            feed = _Feed(train, first=progress.epoch_steps)
+            feed = Feed(train, first=progress.epoch_steps)
             steps = _Steps(feed, clock, reporter, save, profile, limit=train.pieces * (config.steps or math.inf))
             with contextlib.closing(steps.window):
                 model.fit(
@@ -218,7 +218,7 @@ def predict(model: keras.Model, batches: Batches) -> list[np.ndarray]:
     return outputs
 
 
-class _Feed(keras.utils.PyDataset):
+class Feed(keras.utils.PyDataset):
     """One epoch's batches, from the first that is left, in the form that `Model.fit` takes."""
 
     def __init__(self, batches: Batches, *, first: int):
@@ -301,7 +301,7 @@ class _Steps(keras.callbacks.Callback):
 
     def __init__(
         self,
-        feed: _Feed,
+        feed: Feed,
         clock: _Clock,
         reporter: Reporter,
         save: Callable[[keras.Model], None],

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import leaderboard
-from benchmarks import board, decoding, encoder_block, long_attention, memory, steps, tokenizing
+from benchmarks import board, decoding, encoder_block, input_pipeline, long_attention, memory, steps, tokenizing
 from benchmarks.case import Case
 from benchmarks.measure import Worker, markdown, save, spread
 from suite.errors import InputError
@@ -165,3 +165,20 @@ def test_tokenizing_says_what_it_needs(monkeypatch):
     monkeypatch.setattr(tokenizing.sst2, "available", lambda: False)
     with pytest.raises(InputError, match="SUITE_DATA"):
         tokenizing.run(backend="here")
+
+
+def test_waiting_for_data_is_measured_for_each_task(monkeypatch):
+    class Counted(Here):
+        def call(self, method, *arguments):
+            if method != "epoch":
+                return super().call(method, *arguments)
+            super().call(method, *arguments)
+            return {"fed": (6.0, 12.0), "at_hand": (4.5, 3.0)}[arguments[0]]
+
+    monkeypatch.setattr(input_pipeline, "Worker", Counted)
+    monkeypatch.setattr(input_pipeline, "QUICK", input_pipeline.QUICK[:1])
+    (row,) = input_pipeline.run(backend="here", quick=True, repeats=2)
+    assert (row["task"], row["examples"], row["steps"]) == ("sentiment", 60, 6)
+    assert (row["fed_ms"], row["at_hand_ms"]) == (1000, 750)
+    assert (row["waiting_percent"], row["processor_percent"]) == (25, 75)
+    assert row["making_ms"] > 0
