@@ -79,6 +79,13 @@ def told(path: Path) -> dict[str, Any]:
         return {}
 
 
+def copy_state(source: keras.Model, target: keras.Model) -> None:
+    """Puts a model and its optimizer to where another model of the same kind and its optimizer are."""
+    state = _state(source)
+    for name, variables in _state(target).items():
+        assign(variables, values(state[name]))
+
+
 def values(variables: Sequence[keras.Variable]) -> Values:
     """Copies of what variables hold."""
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from suite import find
 from suite.config import RunConfig, Wanted
@@ -37,6 +38,7 @@ class Prepared:
         config: of the models; they share `[features]` and `[data]`.
         origin: the task's name or file, as the command line has it.
         source: of the data, where it is known.
+        compiled: the model that was trained last, for another seed; see `suite.fitting.compiled`.
     """
 
     task: Task
@@ -44,6 +46,7 @@ class Prepared:
     config: RunConfig
     origin: str
     source: Source | None = None
+    compiled: dict[tuple[str, int], Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def encoded_for(self, config: RunConfig) -> Prepared:
         """The same data, encoded as this configuration wants it."""

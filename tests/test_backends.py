@@ -78,3 +78,28 @@ def test_a_short_run_ends_well(tmp_path, monkeypatch, precision):
     assert run["status"] == "ok"
     assert run["backend"].startswith(keras.backend.backend())
     assert run["precision"] == precision
+
+
+def test_a_seed_that_follows_another_trains_as_it_does_alone():
+    sets = ["train.batch_size=8", "data.buckets=1", "data.limit=16", "model.width=16", "model.depth=1"]
+    wanted = config.wanted("ner", models=["cnn"], sets=[*sets, "train.average=0.9"])
+    first, second = config.resolve(wanted, seeds=range(2))
+
+    def trained(prepared, one):
+        train = fitting.batches(one, prepared, prepared.train, seed=one.seed)
+        model = fitting.compiled(one, prepared, train)
+        batch = train[0]
+        model.train_on_batch(batch.inputs, batch.targets, sample_weight=batch.weights)
+        return model, [keras.ops.convert_to_numpy(each) for each in (*model.variables, *model.optimizer.variables)]
+
+    def prepared():
+        return preparing.Prepared(wanted.task, make_splits(parts("ner"), name="data", limit=16), first, "ner")
+
+    shared = prepared()
+    before, _ = trained(shared, first)
+    model, values = trained(shared, second)
+    assert model is before  # whose functions are made already
+    alone, expected = trained(prepared(), second)
+    assert alone is not model
+    for value, wanted_value in zip(values, expected, strict=True):
+        np.testing.assert_array_equal(value, wanted_value)
