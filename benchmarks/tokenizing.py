@@ -114,8 +114,10 @@ class Tokenizing:
         os.environ["SUITE_CACHE"] = self.folder.name if self.way == "suite_cached" else ""
 
     def _learn(self) -> None:
-        module, kind = {"subwords": (subwords, subwords.Subwords), "bytes": (bpe, bpe.Pieces)}[self.level]
-        self.known: Any = kind(module.train(self.texts, size=SIZE))
+        if self.level == "subwords":
+            self.known: Any = subwords.Subwords(subwords.train(self.texts, size=SIZE))
+        else:
+            self.known = bpe.Pieces(bpe.train(self.texts, size=SIZE))
         self.known.encode("")  # the tokenizer is read when it is first needed
 
     def seconds(self) -> float:

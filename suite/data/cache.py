@@ -92,7 +92,7 @@ def _write(path: Path, arrays: Arrays) -> None:
     from filelock import FileLock
 
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, allow_pickle=False, **arrays)
     payload = buffer.getvalue()
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.parent / ".lock", timeout=60):
