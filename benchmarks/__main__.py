@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import board, decoding, encoder_block, long_attention, time_to_quality
+from benchmarks import board, decoding, encoder_block, input_pipeline, long_attention, time_to_quality, tokenizing
 from benchmarks.measure import RESULTS, markdown, save
 from suite.errors import InputError
 
@@ -18,8 +18,10 @@ RUNS: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "board": board.run,
     "decoding": decoding.run,
     "encoder_block": encoder_block.run,
+    "input_pipeline": input_pipeline.run,
     "long_attention": long_attention.run,
-    "time_to_quality": time_to_quality.run,
+    **time_to_quality.RUNS,
+    "tokenizing": tokenizing.run,
 }
 SHOWN = {
     "board": "command rows contests models seeds metrics cpu_seconds cpu_low cpu_high peak_mib",
@@ -27,9 +29,16 @@ SHOWN = {
     "processor_ms processor_ratio tokens_per_second",
     "encoder_block": "batch length width masked training dropout peer parameters deviation median_ms q1_ms q3_ms ratio "
     "paired_ratio utilization",
+    "input_pipeline": "task dataset examples steps fed_ms at_hand_ms waiting_percent waiting_q1 waiting_q3 "
+    "processor_percent making_ms",
     "long_attention": "training length peer size deviation peak_mib memory_ratio median_ms q1_ms q3_ms ratio "
     "kib_per_token microseconds_per_token",
-    "time_to_quality": "repeat peer parameters loss wanted_loss seconds cpu_seconds ratio wanted_ratio ok",
+    **dict.fromkeys(
+        time_to_quality.RUNS,
+        "repeat peer parameters metric score wanted_score seconds cpu_seconds ratio wanted_ratio ok",
+    ),
+    "tokenizing": "pieces texts peer same learning_seconds median_ms q1_ms q3_ms ratio processor_ms processor_ratio "
+    "texts_per_second",
 }
 
 
@@ -55,7 +64,7 @@ def run(
     activation: Annotated[str, typer.Option(help="relu or gelu, of encoder_block.")] = "relu",
     output: Annotated[Path, typer.Option(help="The folder for the CSVs.")] = RESULTS,
 ) -> None:
-    """Measure the layers beside their peers, and the board's commands."""
+    """Measure the layers and runs beside their peers, and the board's commands."""
     for name in names or RUNS:
         if name not in RUNS:
             raise typer.BadParameter(f"expects some of {', '.join(RUNS)}. Received: {name}")

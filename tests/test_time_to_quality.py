@@ -1,5 +1,6 @@
 """Time to a loss: nanoGPT's recipe as published, and what a round of the benchmark says."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -9,11 +10,12 @@ import pandas as pd
 import pytest
 
 from benchmarks import time_to_quality
+from suite import config
 from suite.errors import InputError
 
 torch = pytest.importorskip("torch", reason="nanoGPT's recipe runs on PyTorch, which the extra `backends` installs")
 
-from benchmarks import nanogpt  # noqa: E402
+from benchmarks import keras_io_text, m5, nanogpt, spacy_tagger  # noqa: E402
 
 
 @pytest.fixture
@@ -71,8 +73,8 @@ def test_a_round_compares_with_the_recipe(monkeypatch, tmp_path):
         name = "nanogpt" if "benchmarks.nanogpt" in arguments else arguments[arguments.index("--overlay") + 1]
         order.append(name)
         found = {"loss": loss[name], "parameters": 3}
+        assert variables == {"KERAS_BACKEND": "here"}
         if name != "nanogpt":
-            assert variables == {"KERAS_BACKEND": "here"}
             folder = Path(arguments[arguments.index("--output") + 1]) / "run"
             folder.mkdir()
             result = {"scores": {"loss": loss[name]}, "params": 3}
@@ -83,14 +85,14 @@ def test_a_round_compares_with_the_recipe(monkeypatch, tmp_path):
     (tmp_path / "tfds_manual" / "input.txt").write_text("text", encoding="utf8")
     monkeypatch.setenv("SUITE_DATA", str(tmp_path))
     monkeypatch.setattr(time_to_quality, "_timed", timed)
-    rows = pd.DataFrame(time_to_quality.run(backend="here", repeats=3))
+    rows = pd.DataFrame(time_to_quality.run("time_to_quality", backend="here", repeats=3))
     assert rows["peer"].tolist() == ["nanogpt", "tiny_third", "tiny_equal"] * 3
     assert sorted(order[:3]) == sorted(order[3:6]) == sorted(loss)
     assert order[:3] != order[3:6] or order[3:6] != order[6:]
     first = rows.set_index("peer")[:3]
     assert first.loc["tiny_third", "ratio"] == pytest.approx(31 / 90)
     assert first["ok"].tolist() == [True, False, False]  # too late, and too high
-    assert math.isinf(first.loc["nanogpt", "wanted_loss"])
+    assert math.isinf(first.loc["nanogpt", "wanted_score"])
 
 
 def test_what_fails_says_so():
@@ -101,5 +103,67 @@ def test_what_fails_says_so():
 def test_without_the_text_it_says_where_it_looks(monkeypatch, tmp_path):
     monkeypatch.setenv("SUITE_DATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(InputError, match="SUITE_DATA"):
-        time_to_quality.run(backend="tensorflow")
+    with pytest.raises(InputError, match=r"tfds_manual/input\.txt as SUITE_DATA"):
+        time_to_quality.run("time_to_quality", backend="tensorflow")
+
+
+def test_without_a_package_it_says_which(monkeypatch):
+    race = dataclasses.replace(time_to_quality.RACES["time_to_wnut17"], available=lambda: True, needs="no_such_package")
+    monkeypatch.setitem(time_to_quality.RACES, "time_to_wnut17", race)
+    with pytest.raises(InputError, match=r"no_such_package.*parity"):
+        time_to_quality.run("time_to_wnut17", backend="tensorflow")
+
+
+def test_where_more_is_better_a_goal_is_a_least_score(monkeypatch):
+    race = dataclasses.replace(time_to_quality.RACES["time_to_spoken_digit"], available=lambda: True)
+    monkeypatch.setitem(time_to_quality.RACES, "time_to_spoken_digit", race)
+    cost = {"seconds": 20.0, "cpu_seconds": 1.0, "parameters": 3}
+    monkeypatch.setattr(time_to_quality, "recipe", lambda *_, **__: {"score": 0.5, **cost})
+    scores = {"spoken_digit_fast": 0.98, "classic": 0.96}
+    monkeypatch.setattr(
+        time_to_quality, "ours", lambda race, goal, **_: {**cost, "score": scores[goal.name], "seconds": 9.0}
+    )
+    rows = pd.DataFrame(time_to_quality.run("time_to_spoken_digit", backend="here", repeats=1)).set_index("peer")
+    assert rows["ok"].to_dict() == {"m5": True, "spoken_digit_fast": True, "classic": False}
+    assert rows["wanted_score"].to_dict() == {"m5": -math.inf, "spoken_digit_fast": 0.97, "classic": 0.97}
+
+
+def test_every_configuration_of_a_race_is_one():
+    for race in time_to_quality.RACES.values():
+        for goal in race.goals:
+            given = iter([*race.arguments, *goal.arguments])
+            options = dict(zip(given, given, strict=True))
+            wanted = config.wanted(
+                options["--task"],
+                dataset=options["--dataset"],
+                models=[options["--model"]],
+                overlays=[options["--overlay"]] if "--overlay" in options else [],
+            )
+            assert len(config.resolve(wanted, seeds=range(1))) == 1
+
+
+def test_the_networks_of_raw_sounds_gives_each_a_digit():
+    model = m5.build()
+    x, y = m5.arrays([{"waveform": np.ones(9000), "label": "3"}, {"waveform": np.ones(20), "label": "0"}])
+    assert (x.shape, y.tolist()) == ((2, 1, 8000), [3, 0])
+    assert x[1, 0].sum() == 20
+    assert model(x).shape == (2, 10)
+    assert sum(weight.numel() for weight in model.parameters()) == 25_290  # with convolutions' biases and norms
+
+
+def test_the_classifier_of_keras_io_has_the_published_size():
+    known = {"good": 2, "film": 3}
+    assert keras_io_text.encode(["a good film", ""], known, 2).tolist() == [[2, 3], [0, 0]]
+    model = keras_io_text.build(200)
+    attention = 4 * 32 * 64 + 3 * 64 + 32
+    block = attention + 2 * (32 * 32 + 32) + 2 * 64
+    assert model.count_params() == (20_000 + 200) * 32 + block + (32 * 20 + 20) + (20 * 2 + 2)
+
+
+def test_spacy_reads_what_we_read_and_answers_in_our_tags(tmp_path):
+    spacy = pytest.importorskip("spacy", reason="a peer that the extra `parity` installs")
+    tokens, tags = ["Ada", "Lovelace", "in", "London"], ["B-person", "I-person", "O", "B-location"]
+    path = spacy_tagger._convert([{"tokens": tokens, "tags": tags}], tmp_path / "one.spacy")
+    (doc,) = spacy.tokens.DocBin().from_disk(path).get_docs(spacy.blank("en").vocab)
+    assert [token.text for token in doc] == tokens
+    assert spacy_tagger._tags(doc) == tags
