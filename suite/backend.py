@@ -77,8 +77,9 @@ def prepare(*, device: str = "auto", precision: str = "auto") -> Backend:
 def compiled(layer: keras.layers.Layer, function: Callable[..., Any]) -> Callable[..., Any]:
     """``function(layer, *tensors)``, compiled for inference, as a function of the tensors alone.
 
-    TensorFlow makes it a `tf.function`, on a GPU with XLA (which on a CPU was no faster in decoding and took twice as
-    long to compile), JAX uses `jit`, and both compile once for each set of shapes and types; PyTorch runs it as it is,
+    TensorFlow makes it a `tf.function`, on a GPU and for weights of int8 with XLA, without which products of int8 take
+    seven times as long on a CPU (of float32, XLA was no faster in decoding and took twice as long to compile); JAX uses
+    `jit`, and both compile once for each set of shapes and types; PyTorch runs it as it is,
     in inference mode. The layer's weights are read at each call: training it further needs no new function. On JAX
     they are arguments, for as constants they would be folded into the program. The layer is held weakly, so that
     whoever keeps the function keeps no model alive.
@@ -99,7 +100,9 @@ def compiled(layer: keras.layers.Layer, function: Callable[..., Any]) -> Callabl
     if backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(run, autograph=False, jit_compile=bool(tf.config.list_physical_devices("GPU")))
+        gpu = bool(tf.config.list_physical_devices("GPU"))
+        functions = {int8: tf.function(run, autograph=False, jit_compile=gpu or int8) for int8 in (False, True)}
+        return lambda *arguments: functions[any(v.dtype == "int8" for v in held().variables)](*arguments)
     import jax
 
     @jax.jit

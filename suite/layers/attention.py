@@ -13,6 +13,7 @@ from keras import ops
 from suite.layers.arguments import check_mask, check_sizes
 from suite.layers.cache import Cache, MemoryCache, RollingCache, Seen, empty_cache
 from suite.layers.capture import capturing, record
+from suite.layers.dense import Dense
 from suite.layers.mask import AttentionMask
 from suite.layers.positions import Position
 
@@ -291,7 +292,7 @@ class MultiHeadAttention(keras.layers.Layer):
         x = getattr(self, norm)(x) if self.query_key_norm else x
         return x if self.position is None else self.position.rotate(x, positions)
 
-    def _split(self, projection: keras.layers.Dense, x: Any, heads: int) -> Any:
+    def _split(self, projection: Dense, x: Any, heads: int) -> Any:
         batch, length, width = ops.shape(x)
         x = projection(ops.reshape(x, (-1, width)))  # (B T, H W): of two axes, as TensorFlow's fused product wants them
         x = ops.reshape(x, (batch, length, heads, projection.units // heads))  # (B, T, H, W)
@@ -302,8 +303,8 @@ class MultiHeadAttention(keras.layers.Layer):
         x = ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (-1, heads * width))  # (B T, H V)
         return ops.reshape(self.output_projection(x), (batch, length, self.output_projection.units))  # (B, T, D)
 
-    def _dense(self, name: str, width: int, shape: Any) -> keras.layers.Dense:
-        layer = keras.layers.Dense(width, use_bias=self.use_bias, dtype=self.dtype_policy, name=name)
+    def _dense(self, name: str, width: int, shape: Any) -> Dense:
+        layer = Dense(width, use_bias=self.use_bias, dtype=self.dtype_policy, name=name)
         layer.build(shape)
         return layer
 

@@ -10,6 +10,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from suite.layers.dense import holds_int8
+
 UNKNOWN = 1
 
 
@@ -21,6 +23,9 @@ class TokenEmbedding(keras.layers.Layer):
     replaced by the unknown one, number 1. That is how the unknown token gets a useful vector, and how the model learns
     to rely on the context and on other features where it meets a word that training never showed. Padding stays
     padding. Where a model predicts tokens, `logits` reads the same table in the other direction.
+
+    ``quantize("int8")``, which `keras.Model.quantize` calls, rounds each row of the table to whole numbers from -127 to
+    127 times a scale of its own, and `logits` from then on the vectors that it multiplies it with, likewise.
 
     Args:
         vocabulary: the number of tokens, padding and the unknown included.
@@ -37,6 +42,7 @@ class TokenEmbedding(keras.layers.Layer):
 
     Raises:
         ValueError: where a number is outside its range, and for vectors that are not of width D.
+        NotImplementedError: for a quantization other than int8, which Keras then leaves out.
 
     Example:
 
@@ -71,8 +77,42 @@ class TokenEmbedding(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         """Make the table, which `logits` reads without rounding it to half precision."""
+        if self.quantization_mode is not None:  # as the configuration of a quantized layer says
+            self.quantized_build(input_shape, self.quantization_mode)
+            return
         shape = (self.vocabulary, self.width)
         self.table = self.add_weight(name="table", shape=shape, initializer=self.initializer, autocast=False)
+
+    def quantized_build(self, input_shape: Any, mode: str) -> None:
+        """Make the table in int8, (D, vocabulary), as products read it fastest, and a scale for each token."""
+        shape = (self.width, self.vocabulary)
+        self.table = self.add_weight(name="table", shape=shape, initializer="zeros", dtype="int8", trainable=False)
+        self.table_scale = self.add_weight(
+            name="table_scale", shape=(self.vocabulary,), initializer="ones", dtype="float32", trainable=False
+        )
+        self._is_quantized = True  # which Keras asks before it quantizes
+
+    def quantize(self, mode: str | None = None, type_check: bool = True, config: Any = None) -> None:
+        """Round the table; int8 is the only mode."""
+        if mode != "int8":
+            raise NotImplementedError(f"TokenEmbedding expects to be quantized to int8. Received: mode={mode}")
+        table, scale = keras.quantizers.abs_max_quantize(ops.transpose(self.table), axis=0, to_numpy=True)
+        del self.table
+        self.quantized_build(None, mode)
+        self.table.assign(table)
+        self.table_scale.assign(scale[0])
+        policy: Any = super().dtype_policy
+        self.dtype_policy = keras.dtype_policies.get(f"int8_from_{policy.name}")
+
+    def quantized_call(self, *args: Any, **kwargs: Any) -> Any:
+        """As `call`, from the table in int8."""
+        return self.call(*args, **kwargs)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Load the table, and become int8 where it is."""
+        if self.built and self.quantization_mode is None and holds_int8(store):
+            self.quantize("int8")
+        super().load_own_variables(store)
 
     def call(self, inputs: Any, *, reverse: bool = False, training: bool | None = None) -> Any:
         if reverse:
@@ -80,12 +120,18 @@ class TokenEmbedding(keras.layers.Layer):
         if training and self.token_dropout > 0:
             drawn = keras.random.uniform(ops.shape(inputs), seed=self.seed) < self.token_dropout
             inputs = ops.where(ops.logical_and(drawn, inputs != 0), ops.cast(UNKNOWN, inputs.dtype), inputs)
-        x = ops.cast(ops.take(self.table, inputs, axis=0), self.compute_dtype)  # (B, T, D)
+        x = ops.cast(self._rows(inputs), self.compute_dtype)  # (B, T, D)
         return x * ops.cast(self.width**0.5, x.dtype) if self.scale else x
 
     def logits(self, hidden: Any) -> Any:
         """Vectors (B, T, D) -> their products with every row of the table, (B, T, vocabulary), in float32 at least."""
         return self(hidden, reverse=True)
+
+    def _rows(self, tokens: Any) -> Any:
+        if self.quantization_mode is None:
+            return ops.take(self.table, tokens, axis=0)  # (B, T, D)
+        rows = ops.moveaxis(ops.take(self.table, tokens, axis=1), 0, -1)  # (B, T, D)
+        return ops.cast(rows, "float32") / ops.take(self.table_scale, tokens)[..., None]
 
     def _logits(self, hidden: Any) -> Any:
         if hidden.shape[-1] != self.width:
@@ -94,11 +140,21 @@ class TokenEmbedding(keras.layers.Layer):
                 f"Received: hidden of shape {tuple(hidden.shape)}"
             )
         wide = keras.backend.result_type(hidden.dtype, "float32")
+        if self.quantization_mode is not None:
+            return self._products(ops.cast(hidden, wide))
         table, hidden = ops.cast(self.table, wide), ops.cast(hidden, wide)  # (vocabulary, D), (B, T, D)
         if hidden.shape[1] == 1:  # a step of decoding: XLA reads the table faster where it stands first
             product = ops.matmul(table, ops.transpose(hidden[:, 0]))  # (vocabulary, B)
             return ops.transpose(product)[:, None]  # (B, 1, vocabulary)
         return ops.matmul(hidden, ops.transpose(table))  # (B, T, vocabulary)
+
+    def _products(self, hidden: Any) -> Any:
+        batch, length, _ = ops.shape(hidden)
+        rows = ops.reshape(hidden, (-1, self.width))  # (B T, D)
+        alone = rows.shape[0] == 1  # XLA's fast product of int8 on a CPU wants two rows at least
+        whole, scale = keras.quantizers.abs_max_quantize(ops.pad(rows, ((0, 1), (0, 0))) if alone else rows, axis=-1)
+        products = ops.cast(ops.matmul(whole, self.table), hidden.dtype) / (scale * self.table_scale)
+        return ops.reshape(products[:1] if alone else products, (batch, length, self.vocabulary))
 
     def get_config(self) -> dict[str, Any]:
         return {

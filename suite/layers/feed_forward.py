@@ -10,6 +10,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from suite.layers.dense import Dense
+
 
 @keras.saving.register_keras_serializable(package="suite")
 def relu_squared(x: Any) -> Any:
@@ -93,8 +95,8 @@ class FeedForward(keras.layers.Layer):
         if self.gated:
             self.gate = self._map("gate", self.hidden, input_shape)
 
-    def _map(self, name: str, width: int, shape: Any) -> keras.layers.Dense:
-        layer = keras.layers.Dense(width, use_bias=self.use_bias, dtype=self.dtype_policy, name=name)
+    def _map(self, name: str, width: int, shape: Any) -> Dense:
+        layer = Dense(width, use_bias=self.use_bias, dtype=self.dtype_policy, name=name)
         layer.build(shape)
         return layer
 

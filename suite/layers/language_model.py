@@ -10,6 +10,7 @@ from typing import Any, Self
 import keras
 
 from suite.layers.blocks import given
+from suite.layers.dense import Dense
 from suite.layers.embeddings import TokenEmbedding
 
 
@@ -75,7 +76,7 @@ class LanguageModel(keras.layers.Layer):
         self.supports_masking = True
         wide = keras.backend.result_type(self.compute_dtype, "float32")
         self.output_projection = (
-            None if tie else keras.layers.Dense(embedding.vocabulary, use_bias=False, dtype=wide, name="output")
+            None if tie else Dense(embedding.vocabulary, use_bias=False, dtype=wide, name="output")
         )
 
     def build(self, tokens_shape: Any, memory_shape: Any = None) -> None:

@@ -30,6 +30,7 @@ class Recompute(keras.layers.Layer):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(autocast=False, dtype="float32", **kwargs)
         self.supports_masking = True
+        self.built = True  # for nothing is to be built, and quantizing asks it of every layer, called or not
 
     def call(self, inputs: Any, *, layer: keras.layers.Layer, tensors: dict[str, Any], options: dict[str, Any]) -> Any:
         tensors = {"inputs": inputs, **tensors}
