@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -94,11 +95,9 @@ class AttentionMask:
             # A sum costs less than a choice, and its gradient nothing; exp makes exactly zero of what it closes.
             scores = scores + ops.where(keys, ops.cast(0.0, scores.dtype), ops.cast(_CLOSED, scores.dtype))
             rows.append(ops.any(keys, axis=-1, keepdims=True))
-        weights = _softmax(scores)
         if not rows:
-            return weights
-        readable = rows[0] if len(rows) == 1 else ops.logical_and(*rows)
-        return weights * ops.cast(readable, weights.dtype)
+            return _softmax(scores)
+        return _closed_softmax(scores, ops.cast(functools.reduce(ops.logical_and, rows), scores.dtype))
 
     def block(self, *, queries: tuple[Any, int] | None = None, keys: tuple[Any, int] | None = None) -> AttentionMask:
         """The part that belongs to a rectangle of queries and keys.
@@ -145,6 +144,25 @@ class AttentionMask:
 def _softmax(scores: Any) -> Any:
     """`ops.softmax` without its warning where there is one key, as in the first step with a cache."""
     return ops.ones_like(scores) if scores.shape[-1] == 1 else ops.softmax(scores)
+
+
+def _closed_softmax(scores: Any, readable: Any) -> Any:
+    """Weights (B, H, T, S), zero in rows that are not readable, (B, 1, T or 1, 1) of 0 and 1 in the scores' type.
+
+    The gradient is its own: where weights are zero already, it need not be multiplied with `readable` again.
+    """
+
+    @ops.custom_gradient
+    def softmax(scores: Any, readable: Any) -> tuple[Any, Callable[..., Any]]:
+        weights = _softmax(scores) * readable
+
+        def gradient(*arguments: Any, upstream: Any = None) -> tuple[Any, Any]:
+            product = (arguments[0] if upstream is None else upstream) * weights
+            return product - weights * ops.sum(product, axis=-1, keepdims=True), ops.zeros_like(readable)
+
+        return weights, gradient
+
+    return softmax(scores, readable)
 
 
 def _difference(queries: Any, keys: Any) -> Any:
