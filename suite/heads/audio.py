@@ -78,9 +78,9 @@ def classifier(
         mask = frames.frame_mask(mask)
     if not halvings:
         x = keras.layers.Dense(width, name="projection")(x)
-    x = keras.layers.Dropout(dropout, name="frame_dropout")(x)
+    x = layers.Dropout(dropout, name="frame_dropout")(x)
     x = encode(x, mask)  # (B, T, D)
     x = POOLINGS[pooling](name="pooling")(x, mask=mask)  # (B, D)
-    x = keras.layers.Dropout(dropout, name="output_dropout")(x)
+    x = layers.Dropout(dropout, name="output_dropout")(x)
     logits = keras.layers.Dense(len(spec.classes), dtype="float32", name="logits")(x)  # (B, classes)
     return keras.Model(inputs, logits, name="audio_classifier")

@@ -62,7 +62,7 @@ def classifier(
         x = _sequence(x, architecture.width, patch)
         x = architecture.encode(x, ops.ones_like(x[..., 0], dtype="bool"))  # (B, T, D)
     x = POOLINGS[pooling](name="pooling")(x)  # (B, D)
-    x = keras.layers.Dropout(dropout, name="output_dropout")(x)
+    x = layers.Dropout(dropout, name="output_dropout")(x)
     logits = keras.layers.Dense(len(spec.classes), dtype="float32", name="logits")(x)  # (B, classes)
     return keras.Model({"pixels": pixels}, logits, name="image_classifier")
 

@@ -66,15 +66,15 @@ def reader(
         ),
     ]
     x = keras.layers.Concatenate(name="features")(embedded)  # (B, T, pieces + 3 marks)
-    x = keras.layers.Dropout(dropout, name="feature_dropout")(x)
+    x = layers.Dropout(dropout, name="feature_dropout")(x)
     x = keras.layers.Dense(architecture.width, name="projection")(x)  # (B, T, D)
     # Of unit size, or blocks with residual paths would drown what their first input says.
-    x = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
+    x = layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
     if align:
         aligned = layers.MultiHeadAttention(1, name="aligned_question")(x, key=x, mask=mask, key_mask=question)
         x = keras.layers.Add(name="with_question")([x, aligned])
     x = architecture.encode(x, mask)  # (B, T, D)
-    x = keras.layers.Dropout(dropout, name="output_dropout")(x)
+    x = layers.Dropout(dropout, name="output_dropout")(x)
     return keras.Model(inputs, _scores(x, question, context, architecture.width), name="reader")
 
 

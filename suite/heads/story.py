@@ -50,7 +50,7 @@ def reader(
     vectors = layers.TokenEmbedding(
         spec.sizes["words"], width=words, token_dropout=token_dropout, scale=True, name="word_embedding"
     )(inputs)
-    vectors = keras.layers.Dropout(dropout, name="word_dropout")(vectors)  # (B, S, J, E)
+    vectors = layers.Dropout(dropout, name="word_dropout")(vectors)  # (B, S, J, E)
     if read == "sentences" or asked:
         found = layers.Roles(roles, name="roles")(vectors, mask=real)  # (B, S, K, E)
     question = last(found, told) if asked else None  # (B, K, E)
@@ -67,9 +67,9 @@ def reader(
     if asked:
         about = keras.layers.Dense(architecture.width, name="question")(keras.layers.Flatten()(question))  # (B, D)
         x = x + about[:, None]
-    x = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
+    x = layers.LayerNormalization(epsilon=1e-6, name="norm")(x)
     x = last(architecture.encode(x, mask), mask)  # (B, D)
-    x = keras.layers.Dropout(dropout, name="output_dropout")(x)
+    x = layers.Dropout(dropout, name="output_dropout")(x)
     scores = keras.layers.Dense(len(spec.classes), dtype="float32", name="scores")(x)  # (B, classes)
     return keras.Model({"words": inputs}, scores, name="reader")
 

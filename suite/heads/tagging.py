@@ -59,10 +59,10 @@ def tagger(
         ),
     ]
     x = keras.layers.Concatenate(name="features")(embedded)  # (B, T, words + shapes + characters)
-    x = keras.layers.Dropout(dropout, name="feature_dropout")(x)
+    x = layers.Dropout(dropout, name="feature_dropout")(x)
     x = keras.layers.Dense(width, name="projection")(x)  # (B, T, width)
     x = encoder(x, mask)  # (B, T, width)
     x = ops.where(mask[..., None], x, ops.zeros_like(x))
-    x = keras.layers.Dropout(dropout, name="output_dropout")(x)
+    x = layers.Dropout(dropout, name="output_dropout")(x)
     logits = keras.layers.Dense(len(spec.classes), dtype="float32", name="logits")(x)  # (B, T, classes)
     return keras.Model(inputs, logits, name="tagger")

@@ -55,7 +55,7 @@ def classifier(
     x = layers.TokenEmbedding(
         spec.sizes["tokens"], width=embedding, token_dropout=token_dropout, name="token_embedding"
     )(tokens)  # (B, T, embedding)
-    x = keras.layers.Dropout(embedding_dropout, name="embedding_dropout")(x)
+    x = layers.Dropout(embedding_dropout, name="embedding_dropout")(x)
     x = keras.layers.Dense(architecture.width, name="projection")(x)  # (B, T, width)
     if "first" in pooling:
         class_token = layers.ClassToken(name="class_token")
@@ -63,7 +63,7 @@ def classifier(
     x = architecture.encode(x, mask)  # (B, T, width)
     pooled = [POOLINGS[name](name=f"{name}_pooling")(x, mask=mask) for name in pooling]  # (B, width) each
     x = _side_by_side(pooled)  # (B, poolings * width)
-    x = keras.layers.Dropout(dropout, name="output_dropout")(x)
+    x = layers.Dropout(dropout, name="output_dropout")(x)
     logits = keras.layers.Dense(len(spec.classes), dtype="float32", name="logits")(x)  # (B, classes)
     return keras.Model({"tokens": tokens}, logits, name="text_classifier")
 

@@ -50,7 +50,7 @@ def translator(spec: Spec, *, dropout: float, token_dropout: float, architecture
     embedding = layers.TokenEmbedding(
         spec.sizes["pieces"], width=architecture.width, token_dropout=token_dropout, scale=True, name="embedding"
     )
-    x = keras.layers.Dropout(dropout, name="source_dropout")(embedding(source))  # (B, S, D)
+    x = layers.Dropout(dropout, name="source_dropout")(embedding(source))  # (B, S, D)
     x = architecture.encode(x, mask)  # (B, S, D)
     x = keras.layers.Identity(name="memory")(x)
     decoder = layers.LanguageModel(embedding, architecture.decode(True), name="language_model")

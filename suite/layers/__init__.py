@@ -12,6 +12,7 @@ from suite.layers.convolution import ConvolutionBlock
 from suite.layers.convolutional_decoder import ConvolutionalDecoder, ConvolutionalDecoderBlock
 from suite.layers.convolutional_position import ConvolutionalPosition
 from suite.layers.decoder import BlockCache, DecoderBlock
+from suite.layers.dropout import Dropout
 from suite.layers.embeddings import CharacterEmbedding, TokenEmbedding
 from suite.layers.encoder_decoder import EncoderDecoder
 from suite.layers.feed_forward import FeedForward
@@ -26,6 +27,7 @@ from suite.layers.log_mel import LogMel
 from suite.layers.mask import AttentionMask
 from suite.layers.nearest import NearestAttention
 from suite.layers.noise import AdditiveNoise
+from suite.layers.normalization import LayerNormalization
 from suite.layers.patch import ConvolutionalTokenizer, PatchEmbedding
 from suite.layers.pooling import AttentionPooling, FirstPooling, MaxPooling, MeanPooling, Pooling
 from suite.layers.positions import Position
@@ -65,6 +67,7 @@ __all__ = [
     "ConvolutionalTokenizer",
     "Decoder",
     "DecoderBlock",
+    "Dropout",
     "Encoder",
     "EncoderBlock",
     "EncoderDecoder",
@@ -74,6 +77,7 @@ __all__ = [
     "FusedAttention",
     "Grid",
     "LanguageModel",
+    "LayerNormalization",
     "Learned",
     "LearnedGrid",
     "LinearAttention",

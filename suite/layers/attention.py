@@ -14,6 +14,7 @@ from suite.layers.arguments import check_mask, check_sizes
 from suite.layers.cache import Cache, MemoryCache, RollingCache, Seen, empty_cache
 from suite.layers.capture import capturing, record
 from suite.layers.dense import Dense
+from suite.layers.dropout import Dropout
 from suite.layers.mask import AttentionMask
 from suite.layers.positions import Position
 
@@ -134,7 +135,7 @@ class MultiHeadAttention(keras.layers.Layer):
         self.soft_cap = soft_cap
         self.window = window
         self.position = position
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.supports_masking = True
 
     def build(self, query_shape: Any, key_shape: Any = None, value_shape: Any = None) -> None:

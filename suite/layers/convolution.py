@@ -10,6 +10,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from suite.layers.dropout import Dropout
+from suite.layers.normalization import LayerNormalization
+
 
 @keras.saving.register_keras_serializable(package="suite")
 class ConvolutionBlock(keras.layers.Layer):
@@ -53,8 +56,8 @@ class ConvolutionBlock(keras.layers.Layer):
             )
         self.kernel = kernel
         self.dilation = dilation
-        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype=self.dtype_policy, name="norm")
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.norm = LayerNormalization(epsilon=1e-6, dtype=self.dtype_policy, name="norm")
+        self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:

@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from suite.layers.dense import Dense
+from suite.layers.dropout import Dropout
 
 
 @keras.saving.register_keras_serializable(package="suite")
@@ -85,7 +86,7 @@ class FeedForward(keras.layers.Layer):
         self.activation = named or keras.activations.get(activation)
         self.gated = gated
         self.use_bias = use_bias
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:

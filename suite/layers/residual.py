@@ -11,11 +11,13 @@ import keras
 from keras import ops
 
 from suite.layers.clone import clone, recipe
+from suite.layers.dropout import Dropout
+from suite.layers.normalization import LayerNormalization
 
 Norm: TypeAlias = str | Any  # a name, or a layer that is a prototype
 Placement: TypeAlias = Literal["pre", "post", "sandwich"]
 
-_NORMS = {"layer": keras.layers.LayerNormalization, "rms": keras.layers.RMSNormalization}
+_NORMS = {"layer": LayerNormalization, "rms": keras.layers.RMSNormalization}
 
 
 def normalization(norm: Norm, *, dtype: Any, name: str) -> keras.layers.Layer:
@@ -107,7 +109,7 @@ class Residual(keras.layers.Layer):
         self._norm = recipe(norm)
         self.norm = normalization(norm, dtype=policy, name="norm")
         self.outer_norm = normalization(norm, dtype=policy, name="outer_norm") if placement == "sandwich" else None
-        self.dropout = keras.layers.Dropout(dropout, dtype=policy, name="dropout")
+        self.dropout = Dropout(dropout, dtype=policy, name="dropout")
         self.drop_path = keras.layers.Dropout(drop_path, noise_shape=(None, 1, 1), dtype=policy, name="drop_path")
         self.supports_masking = True
 

@@ -14,6 +14,7 @@ from suite.layers.arguments import check_sizes
 from suite.layers.blocks import Block, given
 from suite.layers.clone import clone, recipe
 from suite.layers.decoder import BlockCache
+from suite.layers.dropout import Dropout
 from suite.layers.positions import Position
 from suite.layers.remat import Recompute
 from suite.layers.residual import Norm, normalization
@@ -44,7 +45,7 @@ class Stack(keras.layers.Layer):
         self.remat = remat
         self.drop_path = drop_path
         self.position = position
-        self.input_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.input_dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.recompute = Recompute(name="recompute")
         self._block, self._final_norm = recipe(block), recipe(final_norm)
         self.blocks = [self._clone(block, number) for number in range(1, depth + 1)]

@@ -41,8 +41,6 @@ class Config(BaseModel):
 
 def encoder(config: Config) -> Callable[[Any, Any], Any]:
     """`depth` residual convolutions and a final normalisation: x (B, T, width), mask (B, T) -> (B, T, width)."""
-    import keras
-
     from suite import layers
 
     def encode(x: Any, mask: Any) -> Any:
@@ -51,7 +49,7 @@ def encoder(config: Config) -> Callable[[Any, Any], Any]:
                 config.kernel, dilation=dilation, dropout=config.dropout, name=f"convolution_{i}"
             )
             x = block(x, mask=mask)
-        return keras.layers.LayerNormalization(epsilon=1e-6, name="final_norm")(x)
+        return layers.LayerNormalization(epsilon=1e-6, name="final_norm")(x)
 
     return encode
 

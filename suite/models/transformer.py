@@ -99,7 +99,7 @@ def encoder(config: Config) -> Callable[[Any, Any], Any]:
         else:
             for i in range(1, config.depth + 1):
                 x = block(f"block_{i}")(x, mask=mask)
-        norms = {"layer": keras.layers.LayerNormalization, "rms": keras.layers.RMSNormalization}
+        norms = {"layer": layers.LayerNormalization, "rms": keras.layers.RMSNormalization}
         if config.norm == "rms":  # Keras's takes no mask, though positions do not meet in it; a copy bears none
             x = keras.ops.copy(x)
         return norms[config.norm](epsilon=1e-6, name="final_norm")(x)

@@ -10,6 +10,7 @@ from keras import ops
 from suite import layers
 from suite.layers.blocks import EncoderBlock
 from suite.layers.decoder import DecoderBlock
+from suite.layers.normalization import LayerNormalization
 from suite.layers.stacks import Decoder, Encoder
 
 B, T, S, D = 2, 7, 5, 12
@@ -84,7 +85,7 @@ def test_blocks_are_made_from_the_prototype_and_share_no_weight(x):
         ("pre", "auto", keras.layers.RMSNormalization),
         ("sandwich", "auto", keras.layers.RMSNormalization),
         ("post", "auto", type(None)),
-        ("post", "layer", keras.layers.LayerNormalization),
+        ("post", "layer", LayerNormalization),
         ("pre", None, type(None)),
         ("pre", keras.layers.Identity(), keras.layers.Identity),
     ],
