@@ -25,8 +25,8 @@ RUNS: dict[str, Callable[..., list[dict[str, Any]]]] = {
 }
 SHOWN = {
     "board": "command rows contests models seeds metrics cpu_seconds cpu_low cpu_high peak_mib",
-    "decoding": "batch prompt written peer parameters first_call_seconds median_ms q1_ms q3_ms ratio paired_ratio "
-    "processor_ms processor_ratio tokens_per_second",
+    "decoding": "batch prompt written peer parameters first_call_seconds prompt_ms median_ms q1_ms q3_ms ratio "
+    "paired_ratio processor_ms processor_ratio tokens_per_second floor_ms floor_ratio float32_floor_ratio",
     "encoder_block": "batch length width masked training dropout peer parameters deviation median_ms q1_ms q3_ms ratio "
     "paired_ratio utilization",
     "input_pipeline": "task dataset examples steps fed_ms at_hand_ms waiting_percent waiting_q1 waiting_q3 "
@@ -55,7 +55,9 @@ def run(
     quick: Annotated[bool, typer.Option("--quick", help="Tiny shapes, to see that everything runs.")] = False,
     repeats: Annotated[int, typer.Option(min=1, help="Repeats of each peer, of which the median is reported.")] = 9,
     backend: Annotated[Backend, typer.Option(envvar="KERAS_BACKEND", help="What Keras runs on.")] = Backend.tensorflow,
-    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16, of weights and features.")] = "float32",
+    precision: Annotated[
+        str, typer.Option(help="float32, bfloat16 or float16, of weights and features; int8 weights of decoding.")
+    ] = "float32",
     threads: Annotated[int, typer.Option(min=1, help="Processors for each peer.")] = min(2, os.cpu_count() or 1),
     peer: Annotated[
         list[str] | None,

@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import keras
 import numpy as np
 
 from benchmarks import steps
-from benchmarks.decoding import Size
+from benchmarks.decoding import DecodingPeer, Size
 
 
-class SuiteDecoder:
+class SuiteDecoder(DecodingPeer):
     """`suite.decoding.generate` with a `LanguageModel` as GPT-2 is built."""
 
     def device(self) -> str:
-        """The accelerator's name, or "cpu"."""
         return steps.device()
 
     def prepare(self, size: Size) -> tuple[int, float]:
-        """Make the model and decode once. The number of weights, and the seconds of that call."""
         keras.backend.clear_session()
-        keras.config.set_dtype_policy(size.precision)
-        self.size, self.model = size, self.make(size)
-        self.prompts = np.random.default_rng(0).integers(1, size.vocabulary, (size.batch, size.prompt))
-        self.processor: list[float] = []
-        first = self.seconds()
-        self.processor.clear()
-        return self.model.count_params(), first
+        keras.config.set_dtype_policy(size.features)
+        self.model = self.make(size)
+        parameters = self.model.count_params()
+        if size.precision == "int8":
+            self.quantize()
+        return parameters, self.start(size)
 
-    def seconds(self) -> float:
-        """Of one batch of texts, whole."""
-        start, used = time.perf_counter(), time.process_time()
-        written = self.write()
-        seconds = time.perf_counter() - start
-        self.processor.append(time.process_time() - used)
-        if written.shape != (self.size.batch, self.size.written):
-            raise RuntimeError(f"expected {self.size.written} tokens a row, and {written.shape} came")
-        return seconds
-
-    def processor_seconds(self) -> list[float]:
-        """Of all its threads, in each call of `seconds` since it was prepared."""
-        return self.processor
+    def quantize(self) -> None:
+        """Make weights int8."""
+        tokens = keras.Input((None,), dtype="int32")
+        keras.Model(tokens, self.model(tokens)).quantize("int8")
 
     def make(self, size: Size) -> Any:
         """The model."""
@@ -54,11 +41,10 @@ class SuiteDecoder:
         model.build((None, None))
         return model
 
-    def write(self) -> np.ndarray:
-        """What was written, (batch, written)."""
+    def write(self, count: int) -> np.ndarray:
         from suite.decoding import generate
 
-        written = generate(self.model, self.prompts.tolist(), max_tokens=self.size.written)
+        written = generate(self.model, self.prompts.tolist(), max_tokens=count)
         return np.asarray(written.tokens, "int32")
 
 
@@ -81,9 +67,12 @@ class KerasHubDecoder(SuiteDecoder):
         model.compile(sampler="greedy")
         return model
 
-    def write(self) -> np.ndarray:
+    def quantize(self) -> None:
+        self.model.quantize("int8")
+
+    def write(self, count: int) -> np.ndarray:
         size = self.size
-        tokens = np.zeros((size.batch, size.prompt + size.written), "int32")
+        tokens = np.zeros((size.batch, size.prompt + count), "int32")
         tokens[:, : size.prompt] = self.prompts
         real = np.broadcast_to(np.arange(tokens.shape[1]) < size.prompt, tokens.shape)
         found = self.model.generate({"token_ids": tokens, "padding_mask": real}, stop_token_ids=None)

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import os
-import time
+import warnings
 
 import numpy as np
 import torch
 
-from benchmarks.decoding import Size
+from benchmarks.decoding import DecodingPeer, Size
 
 
-class HuggingFaceDecoder:
-    """`transformers.GPT2LMHeadModel.generate`, eager, with its key-value cache."""
+class HuggingFaceDecoder(DecodingPeer):
+    """`transformers.GPT2LMHeadModel.generate`, eager, with its key-value cache, quantized as PyTorch does it."""
 
     def __init__(self) -> None:
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
         self.place = "cuda" if torch.cuda.is_available() else "cpu"
 
     def device(self) -> str:
-        """The accelerator's name, or "cpu"."""
         return torch.cuda.get_device_name() if self.place == "cuda" else "cpu"
 
     def prepare(self, size: Size) -> tuple[int, float]:
-        """Make the model and decode once. The number of weights, and the seconds of that call."""
         from transformers import GPT2Config, GPT2LMHeadModel
 
         config = GPT2Config(
@@ -35,34 +33,37 @@ class HuggingFaceDecoder:
             bos_token_id=0,
             eos_token_id=0,
         )
-        model = GPT2LMHeadModel(config).eval().to(self.place, getattr(torch, size.precision))
-        prompts = np.random.default_rng(0).integers(1, size.vocabulary, (size.batch, size.prompt))
-        self.size, self.model = size, model
-        self.prompts = torch.tensor(prompts, device=self.place)
-        self.processor: list[float] = []
-        first = self.seconds()
-        self.processor.clear()
-        return sum(weight.numel() for weight in model.parameters()), first
+        self.model = GPT2LMHeadModel(config).eval().to(self.place, getattr(torch, size.features))
+        parameters = sum(weight.numel() for weight in self.model.parameters())
+        if size.precision == "int8":
+            _linear(self.model)
+            with warnings.catch_warnings():  # that it moves to a package of its own
+                warnings.simplefilter("ignore")
+                self.model = torch.ao.quantization.quantize_dynamic(self.model, {torch.nn.Linear}, dtype=torch.qint8)
+        return parameters, self.start(size)
 
-    def seconds(self) -> float:
-        """Of one batch of texts, whole."""
-        start, used, written = time.perf_counter(), time.process_time(), self.size.written
+    def write(self, count: int) -> np.ndarray:
+        prompts = torch.tensor(self.prompts, device=self.place)
         with torch.inference_mode():
             found = self.model.generate(
-                self.prompts,
-                attention_mask=torch.ones_like(self.prompts),
-                max_new_tokens=written,
-                min_new_tokens=written,
+                prompts,
+                attention_mask=torch.ones_like(prompts),
+                max_new_tokens=count,
+                min_new_tokens=count,
                 do_sample=False,
                 pad_token_id=0,
             )
-        found = found.cpu()
-        seconds = time.perf_counter() - start
-        self.processor.append(time.process_time() - used)
-        if found.shape != (self.size.batch, self.size.prompt + written):
-            raise RuntimeError(f"expected {written} tokens a row, and {tuple(found.shape)} came with the prompt")
-        return seconds
+        return found[:, self.size.prompt :].cpu().numpy()
 
-    def processor_seconds(self) -> list[float]:
-        """Of all its threads, in each call of `seconds` since it was prepared."""
-        return self.processor
+
+def _linear(model: torch.nn.Module) -> None:
+    """GPT-2's maps, whose weights are stored the other way round, as the linear layers that PyTorch quantizes."""
+    from transformers.pytorch_utils import Conv1D
+
+    for name, child in list(model.named_children()):
+        if isinstance(child, Conv1D):
+            layer = torch.nn.Linear(*child.weight.shape)
+            layer.weight.data, layer.bias.data = child.weight.data.T.contiguous(), child.bias.data
+            setattr(model, name, layer)
+        else:
+            _linear(child)

@@ -76,15 +76,29 @@ def test_every_case_has_a_row_for_each_peer(monkeypatch):
     assert rows[["hardware", "keras_version", "torch_version"]].notna().all(axis=None)
 
 
-def test_decoding_counts_the_same_weights_and_tokens(monkeypatch):
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_decoding_counts_the_same_weights_and_tokens(precision, monkeypatch):
     pytest.importorskip("torch", reason="a peer that the extra `backends` installs")
     pytest.importorskip("transformers", reason="a peer that the extra `parity` installs")
     monkeypatch.setattr(decoding, "Worker", Here)
-    rows = pd.DataFrame(decoding.run(backend="here", quick=True, repeats=1))
+    rows = pd.DataFrame(decoding.run(backend="here", precision=precision, quick=True, repeats=1))
     assert list(rows["peer"]) == ["suite", "keras_hub", "hugging_face"] * 2
     assert rows["parameters"].nunique() == 1
     measured = ["first_call_seconds", "median_ms", "ratio", "processor_ms", "processor_ratio", "tokens_per_second"]
-    assert (rows[measured] > 0).all(axis=None)
+    assert (rows[[*measured, "prompt_ms", "read_gb_per_second", "floor_ratio"]] > 0).all(axis=None)
+    np.testing.assert_allclose(rows["floor_ratio"] * rows["median_ms"], rows["floor_ms"])
+
+
+def test_the_floor_of_decoding_counts_weights_and_cache():
+    tiny = {**decoding.TINY, "prompt": 5, "written": 4}
+    weights, cached = 9000 - 256 * 8, 2 * 2 * 3 * 8 * (5 + 2)  # positions are not read; depth 2, width 8, three rows
+    assert decoding.Size(batch=3, **tiny).read(9000) == 4 * (weights + cached)
+    assert decoding.Size(batch=3, precision="bfloat16", **tiny).read(9000) == 2 * (weights + cached)
+    assert decoding.Size(batch=3, precision="int8", **tiny).read(9000) == weights + 4 * cached
+    assert decoding.Size(batch=3, precision="int8", **tiny).read(9000, "float32") == 4 * (weights + cached)
+    with pytest.raises(InputError, match="--precision of decoding"):
+        decoding.run(backend="here", precision="int4")
 
 
 def test_a_peer_on_another_device_is_left_out_aloud(monkeypatch):
