@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,6 +54,7 @@ class Trained:
         write: examples, how -> the answers of each, the best first; `None` for a task that writes no texts.
         stream: one example, how -> the pieces of its first answer as they come; `None` where they come at once.
         backend: what computes; `None` for a model that is no neural network.
+        quantized: to what; `None` for weights as they were trained.
     """
 
     directory: Directory
@@ -65,6 +67,7 @@ class Trained:
     write: Callable[[Sequence[Example], Writing], list[list[Answer]]] | None
     stream: Callable[[Example, Writing], Iterator[str]] | None
     backend: backends.Backend | None
+    quantized: str | None = None
 
     def answers(self, examples: Sequence[Example], writing: Writing) -> list[list[Answer]]:
         """For each example `writing.n_best` answers, the best first.
@@ -82,7 +85,7 @@ class Trained:
         return [self.task.show(prediction, example, writing.n_best) for prediction, example in predictions]
 
 
-def load(path: Path, *, device: str = "auto") -> Trained:
+def load(path: Path, *, device: str = "auto", quantize: str | None = None) -> Trained:
     """The model of a run's directory, ready to answer.
 
     The model of a classic baseline is a Python pickle, and loading a pickle runs whatever code it names: load no
@@ -91,9 +94,10 @@ def load(path: Path, *, device: str = "auto") -> Trained:
     Args:
         path: the run's directory.
         device: `auto` takes a GPU where there is one.
+        quantize: `int8` for weights and features of the products of a neural network.
 
     Raises:
-        InputError: it is no directory of a finished run, or what it holds is damaged.
+        InputError: it is no directory of a finished run, what it holds is damaged, or there is nothing to quantize.
     """
     asked, result, directory = read_run(path)
     task = find.task(asked["task_origin"])
@@ -104,6 +108,8 @@ def load(path: Path, *, device: str = "auto") -> Trained:
         )
     config = saved_config(asked["config"], task, path)
     if config.model in task.baselines:
+        if quantize:
+            raise InputError(f"--quantize {quantize}: {config.model} is no neural network")
         backend = None
         fitted: Any = _load_baseline(path)
         write, stream = (getattr(fitted, name, None) if task.write else None for name in ("write", "stream"))
@@ -113,9 +119,10 @@ def load(path: Path, *, device: str = "auto") -> Trained:
 
     else:
         backend = backends.prepare(device=device, precision=config.precision)
+        backend = dataclasses.replace(backend, precision=quantize or backend.precision)
         # Imports whatever layers of the user's own the model is made of.
         configuration.architecture(task, config.model).encoder(config.architecture)
-        predict, write, stream = _load_network(path, task, config)
+        predict, write, stream = _load_network(path, task, config, quantize)
     return Trained(
         directory=directory,
         task=task,
@@ -127,6 +134,7 @@ def load(path: Path, *, device: str = "auto") -> Trained:
         write=write,
         stream=stream,
         backend=backend,
+        quantized=quantize,
     )
 
 
@@ -143,6 +151,7 @@ def evaluate(trained: Trained, splits: Splits, *, output: Path) -> Result:
     evaluation = trained.task.evaluate(predicted.predictions, light(test))
     prepared = Prepared(trained.task, splits, trained.config, trained.origin)
     name = f"{trained.directory.run_id}-on-{records.slug(splits.dataset)}-{prepared.fingerprint[:8]}"
+    name += f"-{trained.quantized}" if trained.quantized else ""
     directory = Directory(output / name)
     if trained.task.slices is not None:
         words = trained.directory.words()  # those of the data that the model was trained on
@@ -157,6 +166,7 @@ def evaluate(trained: Trained, splits: Splits, *, output: Path) -> Result:
                 None,
                 [
                     f"trained on {trained.result.dataset} as {trained.directory.run_id}",
+                    f"weights and features in {trained.quantized}" if trained.quantized else "",
                     *predicted.left_out,
                     evaluation.note,
                 ],
@@ -239,7 +249,7 @@ def _load_baseline(path: Path) -> Callable[[Sequence[Example]], Sequence[Predict
         raise InputError(f"{path / 'model.pickle'}: cannot be loaded: {type(error).__name__}: {error}") from error
 
 
-def _load_network(path: Path, task: Task, config: RunConfig) -> tuple[Any, Any, Any]:
+def _load_network(path: Path, task: Task, config: RunConfig, quantize: str | None) -> tuple[Any, Any, Any]:
     """What predicts, writes and streams; `None` for what the task does not do."""
     import keras
 
@@ -250,6 +260,10 @@ def _load_network(path: Path, task: Task, config: RunConfig) -> tuple[Any, Any, 
         model = keras.saving.load_model(path / "model.keras", compile=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path / 'model.keras'}: cannot be loaded: {error}") from error
+    if quantize:
+        with warnings.catch_warnings():  # of each layer that has nothing to quantize, such as dropout
+            warnings.simplefilter("ignore")
+            model.quantize(quantize)
 
     def predict(examples: Sequence[Example]) -> Predicted:
         encoded = task.encode(examples, spec)

@@ -121,6 +121,22 @@ def test_a_trained_model_is_scored_on_other_data_as_a_row_of_its_own(runs, model
     assert [each["slices"] for each in told] == [{"entity words": "seen"}] * 2
 
 
+def test_a_model_is_scored_in_int8_as_a_row_that_says_so(runs, tmp_path):
+    files = ["--leaderboard", tmp_path / "board.csv", "--output", tmp_path / "runs", "--json"]
+    own = ["--dataset", "news"]
+    plain = json.loads(invoke("evaluate", runs["cnn"], *own, *files).stdout)["results"][0]
+    result = json.loads(invoke("evaluate", runs["cnn"], *own, *files, "--quantize", "int8").stdout)["results"][0]
+    assert (plain["precision"], result["precision"]) == ("float32", "int8")
+    assert "; weights and features in int8" in result["note"]
+    assert abs(result["scores"]["f1"] - plain["scores"]["f1"]) < 0.1
+    assert result["flops_per_example"] == pytest.approx(plain["flops_per_example"], rel=0.1)
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+    shown = invoke("predict", runs["cnn"], "Anna sings", "--quantize", "int8").stdout
+    assert shown.split()[:1] == invoke("predict", runs["cnn"], "Anna sings").stdout.split()[:1]
+    refused = invoke("predict", runs["majority"], "Anna sings", "--quantize", "int8", code=2).stderr
+    assert "--quantize int8: majority is no neural network" in refused
+
+
 def test_what_training_had_is_known_from_its_own_words_alone(runs, tmp_path):
     """Other data may bring a training split of its own, and an older directory may not know its words."""
     (tmp_path / "other.conll").write_text("Peter B-PER\nNowak I-PER\n\nRome B-LOC\n\n", "utf8")

@@ -27,6 +27,9 @@ def evaluate(
     ),
     output: Annotated[Path, typer.Option(help="The folder in which the outcomes get a directory.")] = Path("runs"),
     device: Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="auto: a GPU where there is one.")] = "auto",
+    quantize: Annotated[
+        Literal["int8"] | None, typer.Option(help="Compute with weights and features of eight bits.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
@@ -36,7 +39,7 @@ def evaluate(
         from suite import report, trained
         from suite.console import reporter
 
-        model = trained.load(run_dir, device=device)
+        model = trained.load(run_dir, device=device, quantize=quantize)
         splits = trained.test_data(model, dataset=dataset, test=test, data_dir=data_dir, skip_bad=skip_bad)
         for note in splits.notes:
             reporter().say(f"note: {note}")

@@ -66,6 +66,9 @@ def predict(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of drawn tokens.", min=0, rich_help_panel=_WRITING)] = 0,
     device: Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="auto: a GPU where there is one.")] = "auto",
+    quantize: Annotated[
+        Literal["int8"] | None, typer.Option(help="Compute with weights and features of eight bits.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
@@ -92,7 +95,7 @@ def predict(
             seed=seed,
             n_best=top,
         )
-        model = trained.load(run_dir, device=device)
+        model = trained.load(run_dir, device=device, quantize=quantize)
         piped = None if sys.stdin.isatty() else sys.stdin
         asked = given.collect(model.task, inputs or (), file=file, standard_input=piped, context=context)
         show = given.as_json if as_json else given.as_text
