@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import board, decoding, encoder_block, input_pipeline, long_attention, time_to_quality, tokenizing
+from benchmarks import beam, board, decoding, encoder_block, input_pipeline, long_attention, time_to_quality, tokenizing
 from benchmarks.measure import RESULTS, markdown, save
 from suite.errors import InputError
 
 RUNS: dict[str, Callable[..., list[dict[str, Any]]]] = {
+    "beam": beam.run,
     "board": board.run,
     "decoding": decoding.run,
     "encoder_block": encoder_block.run,
@@ -24,6 +25,8 @@ RUNS: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "tokenizing": tokenizing.run,
 }
 SHOWN = {
+    "beam": "beam sentences steps peer parameters first_call_seconds median_ms q1_ms q3_ms ratio paired_ratio "
+    "processor_ms processor_ratio sentences_per_second",
     "board": "command rows contests models seeds metrics cpu_seconds cpu_low cpu_high peak_mib",
     "decoding": "batch prompt written peer parameters first_call_seconds prompt_ms median_ms q1_ms q3_ms ratio "
     "paired_ratio processor_ms processor_ratio tokens_per_second floor_ms floor_ratio float32_floor_ratio",

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import leaderboard
-from benchmarks import board, decoding, encoder_block, input_pipeline, long_attention, memory, steps, tokenizing
+from benchmarks import beam, board, decoding, encoder_block, input_pipeline, long_attention, memory, steps, tokenizing
 from benchmarks.case import Case
 from benchmarks.measure import Worker, markdown, save, spread
 from suite.errors import InputError
@@ -99,6 +99,27 @@ def test_the_floor_of_decoding_counts_weights_and_cache():
     assert decoding.Size(batch=3, precision="int8", **tiny).read(9000, "float32") == 4 * (weights + cached)
     with pytest.raises(InputError, match="--precision of decoding"):
         decoding.run(backend="here", precision="int4")
+
+
+def test_beam_search_translates_each_sentence_with_as_many_tokens(monkeypatch):
+    pytest.importorskip("torch", reason="a peer that the extra `backends` installs")
+    pytest.importorskip("transformers", reason="a peer that the extra `parity` installs")
+    monkeypatch.setattr(beam, "Worker", Here)
+    rows = pd.DataFrame(beam.run(backend="here", quick=True, repeats=1))
+    assert list(rows["peer"]) == ["suite", "hugging_face"]
+    assert rows["parameters"].nunique() == 1
+    assert set(rows["sentences"]) == {3}
+    assert set(rows["steps"]) == {(3 + 1) + (4 + 1)}  # batches of two: references of 2 and 3 words, then of 4
+    measured = ["first_call_seconds", "median_ms", "ratio", "processor_ms", "sentences_per_second"]
+    assert (rows[measured] > 0).all(axis=None)
+
+
+def test_batches_hold_sentences_of_like_length_padded_at_their_end():
+    first, last = beam.made_batches([(3, 9), (2, 2), (5, 3)], beam.Size(batch=2, vocabulary=7))
+    assert [(batch.source > 0).sum(axis=1).tolist() for batch in (first, last)] == [[2, 5], [3]]
+    assert (first.tokens, last.tokens) == (4, 10)
+    assert first.source[0, 2:].tolist() == [0, 0, 0]
+    assert first.source.max() < 7
 
 
 def test_a_peer_on_another_device_is_left_out_aloud(monkeypatch):
