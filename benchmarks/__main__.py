@@ -81,7 +81,7 @@ def run(
             rows = RUNS[name](quick=quick, **settings, **options)
         except InputError as error:  # data that is not there
             raise typer.BadParameter(str(error)) from error
-        path = output / ("board.csv" if name == "board" else f"{name}-{backend}-{precision}.csv")
+        path = output / (f"{name}.csv" if name in ("board", "tokenizing") else f"{name}-{backend}-{precision}.csv")
         frame = save(rows, path)
         typer.echo(f"{path}\n{markdown(frame[SHOWN[name].split()])}\n")
 

@@ -138,7 +138,10 @@ RACES = {
             Goal("spoken_digit_fast", ("--model", "cnn", "--overlay", "spoken_digit_fast"), 0.97, 0.5),
             Goal("classic", ("--model", "classic"), 0.97, 0.5),
         ),
-        recipes={"m5": ("benchmarks.m5", "--threads", "{threads}", "--goal", "0.97")},
+        recipes={
+            "m5": ("benchmarks.m5", "--threads", "{threads}", "--goal", "0.97"),
+            "m5_batch_32": ("benchmarks.m5", "--threads", "{threads}", "--goal", "0.97", "--batch", "32"),
+        },
         needs="torch",
     ),
 }
