@@ -74,20 +74,20 @@ def prepare(*, device: str = "auto", precision: str = "auto") -> Backend:
     return Backend(name, version, gpu or cpu_name(), precision)
 
 
-def compiled(layer: keras.layers.Layer, function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(layer: keras.layers.Layer, function: Callable[..., Any], *, xla: bool = False) -> Callable[..., Any]:
     """``function(layer, *tensors)``, compiled for inference, as a function of the tensors alone.
 
     TensorFlow makes it a `tf.function`, on a GPU and for weights of int8 with XLA, without which products of int8 take
-    seven times as long on a CPU (of float32, XLA was no faster in decoding and took twice as long to compile); JAX uses
-    `jit`, and both compile once for each set of shapes and types; PyTorch runs it as it is,
-    in inference mode. The layer's weights are read at each call: training it further needs no new function. On JAX
-    they are arguments, for as constants they would be folded into the program. The layer is held weakly, so that
-    whoever keeps the function keeps no model alive.
+    seven times as long on a CPU (elsewhere it takes two to four times as long to compile); JAX uses `jit`, and both
+    compile once for each set of shapes and types; PyTorch runs it as it is, in inference mode. The layer's weights are
+    read at each call: training it further needs no new function. On JAX they are arguments, for as constants they would
+    be folded into the program. The layer is held weakly, so that whoever keeps the function keeps no model alive.
 
     Args:
         layer: a built layer or model.
         function: called with the layer, which it may call as it likes, and with tensors, or tuples, named tuples and
             dictionaries of them.
+        xla: whether TensorFlow takes XLA in any case.
     """
     from keras import StatelessScope, backend
 
@@ -101,7 +101,7 @@ def compiled(layer: keras.layers.Layer, function: Callable[..., Any]) -> Callabl
         import tensorflow as tf
 
         gpu = bool(tf.config.list_physical_devices("GPU"))
-        functions = {int8: tf.function(run, autograph=False, jit_compile=gpu or int8) for int8 in (False, True)}
+        functions = {int8: tf.function(run, autograph=False, jit_compile=gpu or xla or int8) for int8 in (False, True)}
         return lambda *arguments: functions[any(v.dtype == "int8" for v in held().variables)](*arguments)
     import jax
 

@@ -13,7 +13,7 @@ from keras import ops
 
 from suite import layers
 from suite.backend import compiled
-from suite.decoding import Beam, Greedy, Sample, generate, stream
+from suite.decoding import Beam, Greedy, Sample, generate, generation, stream
 from suite.decoding.prompts import bucket, pad_prompts, uniforms
 
 S, D, N = 5, 12, 17
@@ -168,6 +168,23 @@ def test_one_program_serves_a_bucket_of_lengths_and_all_numbers(monkeypatch):
         counts.append(len(traced))
     if keras.backend.backend() != "torch":  # which compiles nothing
         assert counts[0] == counts[2]
+
+
+@pytest.mark.parametrize("strategy", [Sample(top_k=5), Beam(3)])
+def test_many_tokens_are_written_by_another_program_with_the_same_results(models, strategy, monkeypatch):
+    model = models("transformer", True)
+    options = {"max_tokens": 6, "strategy": strategy, "stop": 2, "seed": 1, **WHERE}
+    expected = generate(model, PROMPTS, **options)
+    asked = []
+    compile_as_it_is = generation.compiled
+    monkeypatch.setattr(generation, "_LARGE", 1)
+    monkeypatch.setattr(
+        generation, "compiled", lambda *args, xla: asked.append(xla) or compile_as_it_is(*args, xla=xla)
+    )
+    found = generate(model, PROMPTS, **options)
+    assert asked == [True]
+    assert (found.tokens, found.why) == (expected.tokens, expected.why)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-4)
 
 
 def test_weights_are_read_in_each_call_and_a_program_keeps_no_model_alive():
