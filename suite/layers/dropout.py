@@ -1,10 +1,11 @@
 """Dropout that draws a quarter of the random bits.
 
-Shapes: N last axis.
+Shapes: N values.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -37,11 +38,12 @@ class Dropout(keras.layers.Dropout):
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         if not training or not 0 < self.rate < 255 / 256 or self.noise_shape is not None or not inputs.shape:
             return super().call(inputs, training=training)
-        *others, last = ops.shape(inputs)
-        words = keras.random.randint((*others, -(-last // _LANES)), -(2**31), 2**31 - 1, seed=self.seed_generator)
-        drawn = ops.view(words, "int8")  # (..., N), and up to three more
-        if not isinstance(last, int) or last % _LANES:
-            drawn = drawn[..., :last]
+        shape = ops.shape(inputs)
+        count = math.prod(shape)  # a tensor where an axis is only known when the layer runs
+        words = keras.random.randint((-(-count // _LANES), 1), -(2**31), 2**31 - 1, seed=self.seed_generator)
+        drawn = ops.reshape(ops.view(words, "int8"), (-1,))  # (N,), and up to three more
+        if not isinstance(count, int) or count % _LANES:
+            drawn = drawn[:count]
         threshold = 256 * self.rate + keras.random.uniform((), seed=self.seed_generator) - 128
-        keep = ops.cast(drawn >= ops.cast(ops.floor(threshold), "int8"), inputs.dtype)  # (..., N)
+        keep = ops.cast(ops.reshape(drawn, shape) >= ops.cast(ops.floor(threshold), "int8"), inputs.dtype)
         return inputs * (keep * ops.cast(1 / (1 - self.rate), inputs.dtype))

@@ -50,6 +50,43 @@ def test_the_gradient_is_that_of_what_was_kept():
     np.testing.assert_allclose(ops.convert_to_numpy(scale.kernel), expected, rtol=1e-5)
 
 
+class Dot(keras.layers.Layer):
+    """Products of all vectors of (B, T, D) with one another, (B, T, T): both last axes are as long as the text."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(initializer="ones")
+
+    def call(self, x):
+        return self.scale * ops.matmul(x, ops.swapaxes(x, 1, 2))
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, arrays):
+        super().__init__()
+        self.arrays = arrays
+
+    def __len__(self):
+        return len(self.arrays)
+
+    def __getitem__(self, index):
+        return self.arrays[index], self.arrays[index]
+
+
+def test_axes_may_be_unknown_until_it_runs():
+    inputs = keras.Input((None, 1))
+    model = keras.Model(inputs, Dropout(0.5, seed=3)(Dot()(inputs)))
+    model.compile(keras.optimizers.SGD(0.0), loss=lambda _, y: ops.mean(y), jit_compile=False)
+    batches = [np.ones((40, length, 1), "float32") for length in (5, 9, 13)]
+    losses = []
+    model.fit(
+        Batches(batches),  # of which Keras takes the length to be open
+        callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=lambda _, logs: losses.append(logs["loss"]))],
+        shuffle=False,
+        verbose=0,
+    )
+    assert 0.8 < np.mean(losses) < 1.2
+
+
 @pytest.mark.parametrize("options", [{"rate": 0.0}, {"rate": 1.0}, {"rate": 0.5, "noise_shape": (None, 1, 1)}])
 def test_the_rest_is_left_to_keras(options):
     found = dropped(Dropout(**options, seed=3), np.ones(SHAPE, "float32"))
