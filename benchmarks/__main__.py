@@ -10,7 +10,18 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks import beam, board, decoding, encoder_block, input_pipeline, long_attention, time_to_quality, tokenizing
+from benchmarks import (
+    beam,
+    board,
+    decoding,
+    encoder_block,
+    gpu_step,
+    input_pipeline,
+    long_attention,
+    time_to_quality,
+    tokenizing,
+    train_step,
+)
 from benchmarks.measure import RESULTS, markdown, save
 from suite.errors import InputError
 
@@ -23,6 +34,9 @@ RUNS: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "long_attention": long_attention.run,
     **time_to_quality.RUNS,
     "tokenizing": tokenizing.run,
+    "gpu_step": gpu_step.run,
+    "rnn_step": train_step.recurrent,
+    "train_step": train_step.run,
 }
 SHOWN = {
     "beam": "beam sentences steps peer parameters first_call_seconds median_ms q1_ms q3_ms ratio paired_ratio "
@@ -42,6 +56,12 @@ SHOWN = {
     ),
     "tokenizing": "pieces texts peer same learning_seconds median_ms q1_ms q3_ms ratio processor_ms processor_ratio "
     "texts_per_second",
+    "gpu_step": "model batch length peer parameters median_ms q1_ms q3_ms ratio paired_ratio "
+    "peak_teraflops_per_second utilization",
+    "rnn_step": "cell batch length width depth peer parameters median_ms q1_ms q3_ms ratio paired_ratio "
+    "steps_per_second utilization",
+    "train_step": "batch length width depth peer parameters median_ms q1_ms q3_ms ratio paired_ratio steps_per_second "
+    "utilization",
 }
 
 
@@ -54,7 +74,9 @@ class Backend(StrEnum):
 
 
 def run(
-    names: Annotated[list[str] | None, typer.Argument(help=f"Some of {', '.join(RUNS)}; by default all.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help=f"Some of {', '.join(RUNS)}; by default all but gpu_step.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Tiny shapes, to see that everything runs.")] = False,
     repeats: Annotated[int, typer.Option(min=1, help="Repeats of each peer, of which the median is reported.")] = 9,
     backend: Annotated[Backend, typer.Option(envvar="KERAS_BACKEND", help="What Keras runs on.")] = Backend.tensorflow,
@@ -64,18 +86,20 @@ def run(
     threads: Annotated[int, typer.Option(min=1, help="Processors for each peer.")] = min(2, os.cpu_count() or 1),
     peer: Annotated[
         list[str] | None,
-        typer.Option(help="Peers of encoder_block, ours first; repeatable. Default: all but compiled."),
+        typer.Option(help="Peers of encoder_block and of the steps, ours first; repeatable."),
     ] = None,
     activation: Annotated[str, typer.Option(help="relu or gelu, of encoder_block.")] = "relu",
     output: Annotated[Path, typer.Option(help="The folder for the CSVs.")] = RESULTS,
 ) -> None:
     """Measure the layers and runs beside their peers, and the board's commands."""
-    for name in names or RUNS:
+    for name in names or [name for name in RUNS if name != "gpu_step"]:  # which is for an accelerator
         if name not in RUNS:
             raise typer.BadParameter(f"expects some of {', '.join(RUNS)}. Received: {name}")
         options: dict[str, Any] = {}
         if name == "encoder_block":
             options = {"peers": peer or encoder_block.PEERS, "activation": activation}
+        if name in ("gpu_step", "rnn_step", "train_step"):
+            options = {"peers": peer or ()}
         settings = {"backend": str(backend), "precision": precision, "repeats": repeats, "threads": threads}
         try:
             rows = RUNS[name](quick=quick, **settings, **options)

@@ -97,14 +97,14 @@ def _serve(connection: Connection, peer: str, threads: int, arguments: dict[str,
             connection.send((False, traceback.format_exc()))
 
 
-def in_turn(workers: Mapping[str, Worker], *, repeats: int) -> dict[str, np.ndarray]:
-    """Seconds of each repeat of each peer's ``seconds()``: one repeat of every peer, in a new order, then the next."""
+def in_turn(workers: Mapping[str, Worker], *, repeats: int, method: str = "seconds") -> dict[str, np.ndarray]:
+    """What each peer's method says of each repeat: one repeat of every peer, in a new order, then the next."""
     order = np.random.default_rng(0)
     seconds: dict[str, list[float]] = {name: [] for name in workers}
     for _ in range(repeats):
         for name in order.permutation(list(workers)):
             time.sleep(_REST)
-            seconds[name].append(workers[name].call("seconds"))
+            seconds[name].append(workers[name].call(method))
     return {name: np.array(values) for name, values in seconds.items()}
 
 

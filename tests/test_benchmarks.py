@@ -1,13 +1,28 @@
 """The benchmarks on tiny shapes: all rows, their columns, and peers that compute the same."""
 
 import importlib
+import itertools
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import leaderboard
-from benchmarks import beam, board, decoding, encoder_block, input_pipeline, long_attention, memory, steps, tokenizing
+from benchmarks import (
+    beam,
+    board,
+    classifier,
+    decoding,
+    encoder_block,
+    gpu_step,
+    input_pipeline,
+    large,
+    long_attention,
+    memory,
+    steps,
+    tokenizing,
+    train_step,
+)
 from benchmarks.case import Case
 from benchmarks.measure import Worker, markdown, save, spread
 from suite.errors import InputError
@@ -217,3 +232,41 @@ def test_waiting_for_data_is_measured_for_each_task(monkeypatch):
     assert (row["fed_ms"], row["at_hand_ms"]) == (1000, 750)
     assert (row["waiting_percent"], row["processor_percent"]) == (25, 75)
     assert row["making_ms"] > 0
+
+
+def test_training_steps_have_a_row_for_each_peer(monkeypatch):
+    pytest.importorskip("torch", reason="a peer that the extra `backends` installs")
+    monkeypatch.setattr(train_step, "Worker", Here)
+    rows = pd.DataFrame(train_step.run(backend="here", quick=True, repeats=1, peers=("suite", "keras", "torch")))
+    assert list(rows["peer"]) == ["suite", "keras", "torch"]
+    assert rows["parameters"].nunique() == 1
+    assert (rows[["median_ms", "ratio", "paired_ratio", "steps_per_second", "utilization"]] > 0).all(axis=None)
+
+
+def test_recurrent_steps_have_a_row_for_each_cell_and_peer(monkeypatch):
+    pytest.importorskip("torch", reason="a peer that the extra `backends` installs")
+    monkeypatch.setattr(train_step, "Worker", Here)
+    rows = pd.DataFrame(train_step.recurrent(backend="here", quick=True, repeats=1, peers=("suite", "torch")))
+    expected = list(itertools.product(("LSTM", "GRU"), ("suite", "torch")))
+    assert list(zip(rows["cell"], rows["peer"], strict=True)) == expected
+    assert (rows[["median_ms", "utilization"]] > 0).all(axis=None)
+
+
+def test_large_models_have_the_same_weights_here_and_in_pytorch(monkeypatch):
+    pytest.importorskip("torch", reason="a peer that the extra `backends` installs")
+    monkeypatch.setattr(gpu_step, "Worker", Here)
+    rows = pd.DataFrame(gpu_step.run(backend="here", precision="float32", quick=True, repeats=1))
+    assert list(rows["peer"]) == ["suite", "torch"] * 3
+    assert (rows.groupby("model")["parameters"].nunique() == 1).all()
+    assert (rows[["median_ms", "utilization"]] > 0).all(axis=None)
+
+
+def test_a_training_step_counts_its_products():
+    size = classifier.Size(batch=2, length=7, width=6, depth=3, heads=2, hidden=11)
+    assert size.flops() == 3 * Case(masked=False, training=True, dropout=0.0, **TINY).flops()
+    lstm = classifier.Size(batch=2, length=7, width=6, depth=1, cell="LSTM")
+    assert lstm.flops() == 3 * 2 * 7 * 2 * (2 * 4 * 3 * (6 + 3))  # both directions, four gates of three units
+    gpt2 = large.Large(model="gpt2", batch=2, length=7, width=6, depth=1, heads=2, hidden=11, outputs=13)
+    scores = 2 * 7 * 7 * 6 * 2 * 2
+    block = Case(masked=False, training=False, dropout=0.0, **TINY).flops()
+    assert gpt2.flops() == 3 * (block - scores / 2 + 2 * 2 * 7 * 6 * 13)
