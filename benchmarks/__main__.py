@@ -16,10 +16,12 @@ from benchmarks import (
     decoding,
     encoder_block,
     gpu_step,
+    growth,
     input_pipeline,
     long_attention,
     time_to_quality,
     tokenizing,
+    train_memory,
     train_step,
 )
 from benchmarks.measure import RESULTS, markdown, save
@@ -30,12 +32,14 @@ RUNS: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "board": board.run,
     "decoding": decoding.run,
     "encoder_block": encoder_block.run,
+    "growth": growth.run,
     "input_pipeline": input_pipeline.run,
     "long_attention": long_attention.run,
     **time_to_quality.RUNS,
     "tokenizing": tokenizing.run,
     "gpu_step": gpu_step.run,
     "rnn_step": train_step.recurrent,
+    "train_memory": train_memory.run,
     "train_step": train_step.run,
 }
 SHOWN = {
@@ -46,6 +50,8 @@ SHOWN = {
     "paired_ratio processor_ms processor_ratio tokens_per_second floor_ms floor_ratio float32_floor_ratio",
     "encoder_block": "batch length width masked training dropout peer parameters deviation median_ms q1_ms q3_ms ratio "
     "paired_ratio utilization",
+    "growth": "axis what value seconds seconds_low seconds_high peak_mib time_exponent wanted_time_exponent "
+    "memory_exponent wanted_memory_exponent",
     "input_pipeline": "task dataset examples steps fed_ms at_hand_ms waiting_percent waiting_q1 waiting_q3 "
     "processor_percent making_ms",
     "long_attention": "training length peer size deviation peak_mib memory_ratio median_ms q1_ms q3_ms ratio "
@@ -60,6 +66,7 @@ SHOWN = {
     "peak_teraflops_per_second utilization",
     "rnn_step": "cell batch length width depth peer parameters median_ms q1_ms q3_ms ratio paired_ratio "
     "steps_per_second utilization",
+    "train_memory": "batch length width depth peer parameters peak_mib memory_ratio median_ms q1_ms q3_ms ratio",
     "train_step": "batch length width depth peer parameters median_ms q1_ms q3_ms ratio paired_ratio steps_per_second "
     "utilization",
 }

@@ -16,6 +16,7 @@ from benchmarks.peer import Peer
 from suite.layers.attention import MultiHeadAttention
 from suite.layers.chunked import ChunkedAttention
 from suite.layers.fused import FusedAttention
+from suite.layers.linear import LinearAttention
 from suite.layers.local import LocalAttention
 
 
@@ -39,6 +40,7 @@ KINDS: dict[str, Callable[[int, int, int], keras.layers.Layer]] = {
     "fused": lambda heads, head_width, size: FusedAttention(heads),
     "chunked": lambda heads, head_width, size: ChunkedAttention(heads, chunk=size),
     "local": lambda heads, head_width, size: LocalAttention(heads, window=size),
+    "linear": lambda heads, head_width, size: LinearAttention(heads),
     "keras": lambda heads, head_width, size: KerasAttention(heads, head_width),
 }
 """Layers by name, made of heads, head width, and chunk or window."""

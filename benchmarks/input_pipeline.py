@@ -8,7 +8,6 @@ work which making batches takes away from the model.
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
@@ -90,7 +89,6 @@ class Pipeline:
 
     def prepare(self, task: str, dataset: str, limit: int, precision: str) -> dict[str, float]:
         """Compile the model and train on one epoch: how many steps that is, and how long making a batch takes alone."""
-        os.environ.setdefault("SUITE_CACHE", "")
         wanted = config.wanted(
             task, dataset=dataset, models=["transformer"], flags={"data.limit": limit, "precision": precision}
         )

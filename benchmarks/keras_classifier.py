@@ -28,13 +28,14 @@ class KerasClassifier(Peer):
     """A classifier made of Keras layers.
 
     Args:
-        name: ``"suite"``, ``"keras"`` or ``"keras_hub"``, with ``"_xla"`` behind it where XLA compiles the step on
-            TensorFlow, too.
+        name: ``"suite"``, ``"suite_remat"`` and ``"suite_chunked"``, which hold less in memory, ``"keras"`` or
+            ``"keras_hub"``, with ``"_xla"`` behind it where XLA compiles the step on TensorFlow, too.
     """
 
     def __init__(self, name: str) -> None:
         self.name, self.xla = name.removesuffix("_xla"), name.endswith("_xla")
-        if self.name == "suite":  # TensorFlow as a run of ours has it
+        self.ours = name.startswith("suite")
+        if self.ours:  # TensorFlow as a run of ours has it
             backend.prepare(precision="float32")
 
     def device(self) -> str:
@@ -47,7 +48,7 @@ class KerasClassifier(Peer):
         keras.utils.set_random_seed(0)
         self.model = _classifier(self.name, size)
         jit = self.xla or keras.backend.backend() == "jax"
-        if self.name == "suite":
+        if self.ours:
             train = TrainConfig(learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY, clip_norm=CLIP_NORM, jit=jit)
             optimizer.compile_model(self.model, CrossEntropy(), train, steps=10_000)
         else:
@@ -105,8 +106,9 @@ class Watch(keras.callbacks.Callback):
 def _classifier(name: str, size: Size) -> keras.Model:
     tokens = keras.Input((None,), dtype="int32")
     mask = ops.not_equal(tokens, 0)  # (B, T)
-    own = layers if name == "suite" else keras.layers
-    if name == "suite":
+    ours = name.startswith("suite")
+    own = layers if ours else keras.layers
+    if ours:
         x = layers.TokenEmbedding(size.vocabulary, width=size.width)(tokens)  # (B, T, D)
         x = x if size.cell else layers.Learned(size.length)(x)
     else:
@@ -115,12 +117,14 @@ def _classifier(name: str, size: Size) -> keras.Model:
     x = own.Dropout(size.dropout, name="input_dropout")(x)
     if size.cell:
         x = _recurrent(name, size)(x, mask)
+    elif name == "suite_remat":
+        x = layers.Encoder(size.depth, BLOCKS["suite"][0](size.block()), remat=True)(x, mask=mask)  # (B, T, D)
     else:
         make, _, mask_name = BLOCKS[name]
         for _ in range(size.depth):
             x = make(size.block())(x, **{mask_name: mask})  # (B, T, D)
         x = own.LayerNormalization(epsilon=EPSILON)(x)
-    pooling = layers.MeanPooling() if name == "suite" else keras.layers.GlobalAveragePooling1D()
+    pooling = layers.MeanPooling() if ours else keras.layers.GlobalAveragePooling1D()
     pooled = own.Dropout(size.dropout, name="output_dropout")(pooling(x, mask=mask))  # (B, D)
     return keras.Model(tokens, keras.layers.Dense(size.classes, dtype="float32")(pooled))
 

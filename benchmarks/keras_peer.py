@@ -99,6 +99,12 @@ def _fused(case: Case) -> keras.layers.Layer:
     return _suite(case, FusedAttention)
 
 
+def _chunked(case: Case) -> keras.layers.Layer:
+    from suite.layers.chunked import ChunkedAttention
+
+    return _suite(case, ChunkedAttention)
+
+
 def _keras_hub(case: Case) -> keras.layers.Layer:
     from keras_hub.layers import TransformerEncoder
 
@@ -111,6 +117,7 @@ _ATTENTION = "query key value output"
 BLOCKS: dict[str, tuple[Callable[[Case], keras.layers.Layer], str, str]] = {
     "suite": (lambda case: _suite(case, MultiHeadAttention), f"{_ATTENTION} inner outer norm1 norm2", "mask"),
     "suite_fused": (_fused, f"{_ATTENTION} inner outer norm1 norm2", "mask"),
+    "suite_chunked": (_chunked, f"{_ATTENTION} inner outer norm1 norm2", "mask"),
     "keras": (KerasBlock, f"norm1 norm2 {_ATTENTION} inner outer", "mask"),
     "keras_hub": (_keras_hub, f"{_ATTENTION} norm1 norm2 inner outer", "padding_mask"),
 }

@@ -45,6 +45,7 @@ class Worker:
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # several processes share one device
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+            "SUITE_CACHE": "",  # or what tokenizing takes would hang on what ran before
         }
         before = {name: os.environ.get(name) for name in settings}
         os.environ.update(settings)  # a spawned process inherits them

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -31,9 +32,7 @@ def give_way() -> None:
 
 
 def _counters() -> tuple[int, Callable[[], int]]:
-    import keras
-
-    backend = keras.backend.backend()
+    backend = sys.modules["keras"].backend.backend() if "keras" in sys.modules else "torch"
     if backend == "jax":
         import jax
 

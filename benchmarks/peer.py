@@ -9,9 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from benchmarks.case import Case
+from benchmarks import memory
 
 
 class Peer:
@@ -38,12 +36,22 @@ class Peer:
         self.start(self.product(precision, size))
         return 2 * size**3 / min(self.seconds() for _ in range(5))
 
+    def peak_memory(self, *arguments: Any) -> tuple[int, Any]:
+        """Bytes that preparing takes at its peak, above what was there before, and what it gives."""
+        result: Any = None
+
+        def prepare() -> None:
+            nonlocal result
+            result = self.prepare(*arguments)
+
+        return memory.peak_above(prepare), result
+
     def device(self) -> str:
         """The accelerator's name, or "cpu"."""
         raise NotImplementedError
 
-    def prepare(self, case: Case) -> tuple[int, np.ndarray]:
-        """Compile and warm up. The number of weights, and what comes out without dropout, (B, T, D)."""
+    def prepare(self, *arguments: Any) -> Any:
+        """Compile and warm up. What is known of it."""
         raise NotImplementedError
 
     def product(self, precision: str, size: int) -> Callable[[], Any]:
