@@ -75,9 +75,7 @@ class LanguageModel(keras.layers.Layer):
         self.tie = tie
         self.supports_masking = True
         wide = keras.backend.result_type(self.compute_dtype, "float32")
-        self.output_projection = (
-            None if tie else Dense(embedding.vocabulary, use_bias=False, dtype=wide, name="output")
-        )
+        self.output_projection = None if tie else Dense(embedding.vocabulary, use_bias=False, dtype=wide, name="output")
 
     def build(self, tokens_shape: Any, memory_shape: Any = None) -> None:
         """Build the parts for tokens (B, T) and a memory (B, S, D_m)."""
