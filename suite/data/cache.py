@@ -96,9 +96,10 @@ def _write(path: Path, arrays: Arrays) -> None:
     payload = buffer.getvalue()
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.parent / ".lock", timeout=60):
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.", delete=False) as file:
-            file.write(_sum(path, payload) + payload)
-        Path(file.name).replace(path)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # which a full disk leaves nothing of
+            whole = Path(folder) / path.name
+            whole.write_bytes(_sum(path, payload) + payload)
+            whole.replace(path)
         _make_room(path.parent)
 
 

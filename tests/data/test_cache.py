@@ -1,6 +1,8 @@
 """What tokenizers did is kept under a hash of all that it follows from, and nothing else is ever found there."""
 
+import errno
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,6 +126,17 @@ def test_where_nothing_can_be_written_nothing_is_kept(folder):
     for _ in range(2):
         cache.remembered(made, TEXTS, settings="s", code=[])
     assert made.times == 2
+
+
+def test_a_full_disk_leaves_no_half_of_an_entry(folder, monkeypatch):
+    def write(path, content):
+        with path.open("wb") as file:
+            file.write(content[:5])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    cache.remembered(Made(), TEXTS, settings="s", code=[])
+    assert [path.name for path in folder.iterdir()] == [".lock"]
 
 
 def test_tokenizers_and_texts_are_the_same_with_and_without(folder, monkeypatch):
