@@ -21,6 +21,7 @@ from benchmarks import (
     long_attention,
     time_to_quality,
     tokenizing,
+    train_epoch,
     train_memory,
     train_step,
 )
@@ -39,6 +40,7 @@ RUNS: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "tokenizing": tokenizing.run,
     "gpu_step": gpu_step.run,
     "rnn_step": train_step.recurrent,
+    "train_epoch": train_epoch.run,
     "train_memory": train_memory.run,
     "train_step": train_step.run,
 }
@@ -66,6 +68,8 @@ SHOWN = {
     "peak_teraflops_per_second utilization",
     "rnn_step": "cell batch length width depth peer parameters median_ms q1_ms q3_ms ratio paired_ratio "
     "steps_per_second utilization",
+    "train_epoch": "data sentences batches padding peer parameters median_ms q1_ms q3_ms ratio paired_ratio "
+    "tokens_per_second",
     "train_memory": "batch length width depth peer parameters peak_mib memory_ratio median_ms q1_ms q3_ms ratio",
     "train_step": "batch length width depth peer parameters median_ms q1_ms q3_ms ratio paired_ratio steps_per_second "
     "utilization",
@@ -105,7 +109,7 @@ def run(
         options: dict[str, Any] = {}
         if name == "encoder_block":
             options = {"peers": peer or encoder_block.PEERS, "activation": activation}
-        if name in ("gpu_step", "rnn_step", "train_step"):
+        if name in ("gpu_step", "rnn_step", "train_epoch", "train_step"):
             options = {"peers": peer or ()}
         settings = {"backend": str(backend), "precision": precision, "repeats": repeats, "threads": threads}
         try:

@@ -49,18 +49,14 @@ def run(
     peers = peers or [name for name in PEERS if backend == "tensorflow" or not name.endswith("_xla")]
     workers = {name: Worker(peer_class(name), backend=backend, threads=threads, name=name) for name in peers}
     try:
-        devices = {name: worker.call("device") for name, worker in workers.items()}
-        described = machine(devices[peers[0]], threads)
-        compared = {name: worker for name, worker in workers.items() if devices[name] == devices[peers[0]]}
-        if left := devices.keys() - compared.keys():
-            warnings.warn(f"Left out, for they run on {[devices[name] for name in left]}: {sorted(left)}", stacklevel=2)
-        peaks = {name: worker.call("peak", precision, 256 if quick else 4096) for name, worker in compared.items()}
+        device, alike = compared(workers)
+        peaks = {name: worker.call("peak", precision, 256 if quick else 4096) for name, worker in alike.items()}
         measured = [Size(precision=precision, **size) for size in sizes or (QUICK if quick else SIZES)]
-        rows = [row for size in measured for row in _measure(size, compared, peaks, repeats)]
+        rows = [row for size in measured for row in _measure(size, alike, peaks, repeats)]
     finally:
         for worker in workers.values():
             worker.close()
-    return [{"benchmark": "train_step", "backend": backend, **row, **described} for row in rows]
+    return [{"benchmark": "train_step", "backend": backend, **row, **machine(device, threads)} for row in rows]
 
 
 def recurrent(*, quick: bool = False, peers: Sequence[str] = (), **settings: Any) -> list[dict[str, Any]]:
@@ -69,6 +65,15 @@ def recurrent(*, quick: bool = False, peers: Sequence[str] = (), **settings: Any
     sizes = [{**size, **(tiny if quick else {})} for size in RECURRENT]
     rows = run(quick=quick, peers=peers or ("suite", "keras", "torch"), sizes=sizes, **settings)
     return [{**row, "benchmark": "rnn_step"} for row in rows]
+
+
+def compared(workers: dict[str, Worker]) -> tuple[str, dict[str, Worker]]:
+    """The device of the first peer, and the peers that run on it; of the others it warns."""
+    devices = {name: worker.call("device") for name, worker in workers.items()}
+    device = next(iter(devices.values()))
+    if left := [name for name in workers if devices[name] != device]:
+        warnings.warn(f"Left out, for they run on {[devices[name] for name in left]}: {sorted(left)}", stacklevel=3)
+    return device, {name: worker for name, worker in workers.items() if name not in left}
 
 
 def peer_class(peer: str) -> str:
