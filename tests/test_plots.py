@@ -1,4 +1,4 @@
-"""What is measured of growth: every curve has its points, and its slope is that of its costs."""
+"""What is measured of growth, and the pictures of it and of all ratios."""
 
 import pandas as pd
 import pytest
@@ -26,4 +26,18 @@ def test_every_point_has_a_row(table):
 def test_a_picture_shows_each_curve(table):
     figure = plots.growth(table)
     shown = {text.get_text() for place in figure.axes for text in place.get_legend().get_texts()}
-    assert shown == {*table["what"], "linear"}
+    assert shown == {*table["what"], "slope 1"}
+
+
+def test_a_picture_compares_all_peers_with_ours_in_each_case():
+    rows = [
+        {"benchmark": "rnn_step", "cell": cell, "peer": peer, "ratio": ratio}
+        for cell in ("LSTM", "GRU")
+        for peer, ratio in (("suite", 1.0), ("keras", 1.5), ("torch", 0.5))
+    ]
+    (axes,) = plots.ratios({"rnn_step-here": pd.DataFrame(rows)}).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "rnn_step-here: cell LSTM",
+        "rnn_step-here: cell GRU",
+    ]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["keras", "torch", "wanted"]
