@@ -68,7 +68,7 @@ SHOWN = {
     "peak_teraflops_per_second utilization",
     "rnn_step": "cell batch length width depth peer parameters median_ms q1_ms q3_ms ratio paired_ratio "
     "steps_per_second utilization",
-    "train_epoch": "data sentences batches padding peer parameters median_ms q1_ms q3_ms ratio paired_ratio "
+    "train_epoch": "data sentences peer parameters padded_to batches padding median_ms q1_ms q3_ms ratio paired_ratio "
     "tokens_per_second",
     "train_memory": "batch length width depth peer parameters peak_mib memory_ratio median_ms q1_ms q3_ms ratio",
     "train_step": "batch length width depth peer parameters median_ms q1_ms q3_ms ratio paired_ratio steps_per_second "

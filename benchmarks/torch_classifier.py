@@ -57,11 +57,16 @@ class TorchClassifier(Peer):
 
     def epoch(self) -> float:
         """Seconds of all batches after the first, whose end is waited for before the clock starts."""
+        ends = self.ends()
+        return ends[-1] - ends[0]
+
+    def ends(self) -> list[float]:
+        """When the step of each batch ended, in seconds."""
         ends = []
         for inputs, classes in self.batches:
             self._step(inputs, classes).item()
             ends.append(time.perf_counter())
-        return ends[-1] - ends[0]
+        return ends
 
     def _step(self, inputs: Tensor, classes: Tensor) -> Tensor:
         with torch.autocast(self.place, torch.bfloat16, enabled=self.cast):

@@ -9,7 +9,7 @@ Shapes: B batch, T length.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,13 +23,7 @@ from suite.data.datasets import multi30k, sst2, wnut17
 from suite.errors import InputError
 from suite.task import Array, Encoded, Spec
 
-PEERS = (
-    "suite",
-    "suite_longest",
-    *(f"{name}_{padding}" for padding in ("longest", "maximum") for name in ("keras", "keras_hub", "torch")),
-    "hugging_face_longest",
-    "hugging_face_maximum",
-)
+PEERS = ("suite", "keras", "keras_hub", "torch", "hugging_face")
 CORPORA = {"sst2": sst2, "wnut17": wnut17, "multi30k": multi30k}
 BATCH, BUCKETS = 32, 6  # as most configurations have it
 PIECES, LIMIT = 8000, 128  # that are known; that are read of a text
@@ -61,7 +55,7 @@ def run(
     quick: bool = False,
     peers: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """A row for each corpus and peer.
+    """A row for each corpus, peer and way of padding.
 
     Args:
         backend: of Keras.
@@ -69,7 +63,7 @@ def run(
         repeats: of each peer and corpus.
         threads: processors for each peer.
         quick: whether texts are made up and the model is tiny.
-        peers: ``"suite"`` and others of `PEERS`; the ratios compare with the first.
+        peers: some of `PEERS`, the first of them ours, whose buckets ratios compare with.
 
     Raises:
         InputError: a corpus is not there, or no such peer.
@@ -79,7 +73,7 @@ def run(
         raise InputError(f"--peer of train_epoch: expected some of {', '.join(PEERS)}; got {', '.join(unknown)}")
     settings = QUICK[0] if quick else {**SIZES[0], "batch": BATCH}
     corpora = {"made": _made()} if quick else read()
-    workers = {name: Worker(peer_class(name), backend=backend, threads=threads, name=_split(name)[0]) for name in peers}
+    workers = {name: Worker(peer_class(name), backend=backend, threads=threads, name=name) for name in peers}
     try:
         device, alike = compared(workers)
         rows = [
@@ -124,33 +118,64 @@ def _made() -> Corpus:
 def _measure(
     corpus: Corpus, workers: dict[str, Worker], backend: str, repeats: int, settings: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    longest = max(map(len, corpus.texts))
-    rows = settings["batch"]
-    size = Size(**{**settings, "length": longest, "vocabulary": corpus.vocabulary})
-    chosen = list(bucketed(corpus.texts, rows, SHARE))
-    sentences = np.concatenate([members for _, members in chosen])
-    real = int(sum(len(corpus.texts[row]) for row in sentences))
-    batches: dict[str, Sequence[Any]] = {}
-    for name in workers:
-        of_torch = peer_class(name).startswith("benchmarks.torch")
-        multiple = _MULTIPLE if backend == "jax" and not of_torch else 1
-        ways: dict[str, Sequence[Any]] = {
-            "buckets": [batch for batch, _ in chosen],
-            "longest": list(padded(corpus.texts, sentences, rows, multiple=multiple, limit=longest)),
-            "maximum": list(padded(corpus.texts, sentences, rows, multiple=longest, limit=longest)),
-        }
-        batches[name] = ways[_split(name)[1]]
-    parameters = {name: worker.call("prepare", size, timed(batches[name])) for name, worker in workers.items()}
-    seconds = in_turn(workers, repeats=repeats, method="epoch")
-    ours = next(iter(workers))
+    size = Size(**{**settings, "length": max(map(len, corpus.texts)), "vocabulary": corpus.vocabulary})
+    chosen = list(bucketed(corpus.texts, size.batch, SHARE))
+    sentences = [row for _, members in chosen for row in members]
+    tokens = sum(len(corpus.texts[row]) for row in sentences)
+    fed = _feeds(corpus.texts, size, chosen, list(workers), backend)
+    parameters = {name: worker.call("prepare", size, timed(fed[name])) for name, worker in workers.items()}
+    ends = in_turn(workers, repeats=repeats, method="ends")  # (repeats, batches) each
+    ours = next(iter(ends.values()))
+    ours = ours[:, len(chosen)] - ours[:, 0]
     found = []
-    for name in workers:
-        places = sum(batch.tokens.size for batch in batches[name])
-        row = {"peer": name, "parameters": parameters[name], "sentences": len(sentences), "batches": len(batches[name])}
-        row |= {"tokens": real, "places": places, "padding": 1 - real / places, "repeats": repeats}
-        timing = {**spread(seconds[name], seconds[ours]), "tokens_per_second": real / np.median(seconds[name])}
-        found.append({**dataclasses.asdict(size), **row, **timing})
+    for name, ways in fed.items():
+        begin = 0  # the batch before the first that counts
+        for way, batches in ways.items():
+            seconds = ends[name][:, begin + len(batches)] - ends[name][:, begin]
+            begin += len(batches)
+            places = sum(batch.tokens.size for batch in batches)
+            found.append(
+                {
+                    **dataclasses.asdict(size),
+                    "peer": name,
+                    "padded_to": way,
+                    "parameters": parameters[name],
+                    "sentences": len(sentences),
+                    "batches": len(batches),
+                    "tokens": tokens,
+                    "padding": 1 - tokens / places,
+                    "repeats": repeats,
+                    **spread(seconds, ours),
+                    "tokens_per_second": tokens / np.median(seconds),
+                }
+            )
     return found
+
+
+def _feeds(
+    texts: Sequence[np.ndarray],
+    size: Size,
+    chosen: Sequence[tuple[WeightedBatch, np.ndarray]],
+    peers: Sequence[str],
+    backend: str,
+) -> dict[str, dict[str, Sequence[TextBatch | WeightedBatch]]]:
+    """For each peer and way of padding the batches. Ours come with weights, as in a run."""
+    sentences = np.concatenate([members for _, members in chosen])
+
+    def make(multiple: int) -> list[TextBatch]:
+        return list(padded(texts, sentences, size, multiple=multiple))
+
+    maximum, longest, rounded = make(size.length), make(1), make(_MULTIPLE)
+    fed: dict[str, dict[str, Sequence[TextBatch | WeightedBatch]]] = {}
+    for name in peers:
+        compiles = backend == "jax" and not peer_class(name).startswith("benchmarks.torch")
+        fed[name] = {"longest": rounded if compiles else longest, "maximum": maximum}
+    weighted = [
+        WeightedBatch(batch.tokens, batch.classes, np.ones(len(batch.classes), "float32"))
+        for batch in fed[peers[0]]["longest"]
+    ]
+    fed[peers[0]] = {"buckets": [batch for batch, _ in chosen], "longest": weighted}
+    return fed
 
 
 def bucketed(texts: Sequence[np.ndarray], rows: int, count: int) -> Iterator[tuple[WeightedBatch, np.ndarray]]:
@@ -172,39 +197,30 @@ def bucketed(texts: Sequence[np.ndarray], rows: int, count: int) -> Iterator[tup
         yield weighted, batch.rows[batch.rows >= 0]
 
 
-def padded(
-    texts: Sequence[np.ndarray], sentences: np.ndarray, rows: int, *, multiple: int, limit: int
-) -> Iterator[TextBatch]:
-    """These sentences in any order, so many in a batch, padded to its longest.
+def padded(texts: Sequence[np.ndarray], sentences: np.ndarray, size: Size, *, multiple: int) -> Iterator[TextBatch]:
+    """These sentences in any order, padded to the longest of their batch; the last batch has those that are left.
 
     Args:
         texts: of which some are taken.
         sentences: their places.
-        rows: sentences in a batch; the last batch has those that are left.
-        multiple: of which each length is, but for the limit.
-        limit: the greatest length.
+        size: how many are in a batch, and the greatest length.
+        multiple: of which each length is, up to the greatest.
     """
     order = np.random.default_rng(0).permutation(sentences)
-    for start in range(0, len(order), rows):
-        members = order[start : start + rows]
-        length = min(limit, -(-max(len(texts[row]) for row in members) // multiple) * multiple)
+    for start in range(0, len(order), size.batch):
+        members = order[start : start + size.batch]
+        length = min(size.length, -(-max(len(texts[row]) for row in members) // multiple) * multiple)
         tokens = np.zeros((len(members), length), "int32")
         for place, row in zip(tokens, members, strict=True):
             place[: len(texts[row])] = texts[row]
         yield TextBatch(tokens, (members % 2).astype("int32"))
 
 
-def timed(batches: Sequence[Any]) -> list[Any]:
-    """The batches, and before them the one after whose end the clock starts.
+def timed(ways: Mapping[str, Sequence[TextBatch | WeightedBatch]]) -> list[TextBatch | WeightedBatch]:
+    """All batches, and before them the one after whose end the clock starts.
 
-    It differs from the next in length where any do, and in rows where that is all: Keras reads off the first two which
-    axes vary.
+    It differs from the next in length where any do: Keras reads off the first two which axes vary.
     """
-    other = next((batch for batch in batches if batch.tokens.shape[1] != batches[0].tokens.shape[1]), batches[-1])
-    return [other, *batches]
-
-
-def _split(peer: str) -> tuple[str, str]:
-    """What trains, and how its batches are padded."""
-    name, _, padding = peer.rpartition("_")
-    return (name, padding) if padding in ("longest", "maximum") else (peer, "buckets")
+    batches = [batch for each in ways.values() for batch in each]
+    length = batches[0].tokens.shape[1]
+    return [next((batch for batch in batches if batch.tokens.shape[1] != length), batches[0]), *batches]
