@@ -31,6 +31,7 @@ from suite.layers.normalization import LayerNormalization
 from suite.layers.patch import ConvolutionalTokenizer, PatchEmbedding
 from suite.layers.pooling import AttentionPooling, FirstPooling, MaxPooling, MeanPooling, Pooling
 from suite.layers.positions import Position
+from suite.layers.recurrent import GRU, LSTM, Bidirectional
 from suite.layers.recurrent_decoder import RecurrentDecoder
 from suite.layers.relative import RelativeAttention
 from suite.layers.relative_bias import RelativeBias
@@ -48,11 +49,14 @@ from suite.layers.time_shift import TimeShift
 from suite.layers.training_only import TrainingOnly
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "AdditiveAttention",
     "AdditiveNoise",
     "Alibi",
     "AttentionMask",
     "AttentionPooling",
+    "Bidirectional",
     "Block",
     "BlockCache",
     "Cache",

@@ -15,8 +15,10 @@ from suite.layers.attention import MultiHeadAttention
 from suite.layers.blocks import given
 from suite.layers.cache import StateCache
 from suite.layers.decoder import check_memory
+from suite.layers.recurrent import GRU, LSTM
 
 Cell: TypeAlias = Literal["LSTM", "GRU"]
+_KINDS: dict[Cell, type[LSTM | GRU]] = {"LSTM": LSTM, "GRU": GRU}
 
 
 @keras.saving.register_keras_serializable(package="suite")
@@ -101,7 +103,7 @@ class RecurrentDecoder(keras.layers.Layer):
 
     def build(self, inputs_shape: Any, memory_shape: Any = None) -> None:
         """Make the layers for inputs (B, T, D) and a memory (B, S, D_m)."""
-        width, kind = inputs_shape[-1], getattr(keras.layers, self.cell)
+        width, kind = inputs_shape[-1], _KINDS[self.cell]
         self.recurrent = [
             kind(width, return_sequences=True, dtype=self.dtype_policy, name=f"{self.cell.lower()}_{number}")
             for number in range(1, self.depth + 1)

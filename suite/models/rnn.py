@@ -69,13 +69,15 @@ def recurrent(cell: Literal["LSTM", "GRU", "SimpleRNN"], config: Config) -> Call
     """
     import keras
 
-    kind = getattr(keras.layers, cell)
+    from suite import layers
+
+    kind = getattr(layers, cell, None) or getattr(keras.layers, cell)
 
     def encode(x: Any, mask: Any) -> Any:
         for i in range(1, config.depth + 1):
             layer = kind(config.width // config.directions, return_sequences=True, name=f"{cell.lower()}_{i}")
             if config.directions == 2:
-                layer = keras.layers.Bidirectional(layer, name=f"bidirectional_{i}")
+                layer = layers.Bidirectional(layer, name=f"bidirectional_{i}")
             dropped = keras.layers.SpatialDropout1D(config.dropout, name=f"dropout_{i}")(x)
             y = layer(dropped, mask=mask)
             x = y if i == 1 else keras.layers.Add(name=f"residual_{i}")([x, y])

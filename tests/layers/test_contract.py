@@ -15,6 +15,9 @@ B, T, C, D = 3, 7, 5, 22  # batch, words, characters, width
 SEQUENCE = {
     "attention": lambda **k: layers.MultiHeadAttention(3, head_width=10, position=layers.Rotary(), **k),
     "attention_relative": lambda **k: layers.MultiHeadAttention(2, position=layers.RelativeBias(), **k),
+    "bidirectional": lambda **k: layers.Bidirectional(
+        layers.LSTM(11, return_sequences=True, dtype=k.get("dtype")), **k
+    ),
     "convolution": lambda **k: layers.ConvolutionBlock(3, **k),
     "convolution_dilated": lambda **k: layers.ConvolutionBlock(5, dilation=3, **k),
     "convolutional_decoder": lambda **k: layers.ConvolutionalDecoder(
@@ -35,6 +38,8 @@ SEQUENCE = {
         **k,
     ),
     "feed_forward": lambda **k: layers.FeedForward(13, **k),
+    "gru": lambda **k: layers.GRU(13, return_sequences=True, **k),
+    "lstm": lambda **k: layers.LSTM(13, return_sequences=True, **k),
     "nearest": lambda **k: layers.NearestAttention(2, nearest=1, **k),
     "recurrent_decoder": lambda **k: layers.RecurrentDecoder(2, **k),
     "recurrent_decoder_gru": lambda **k: layers.RecurrentDecoder(2, cell="GRU", **k),
@@ -160,6 +165,9 @@ ARGUMENTS = {
     layers.AdditiveAttention: ATTENTION,
     layers.AdditiveNoise: {"low": 5.0, "high": 30.0, "share": 0.25, "seed": 3},
     layers.AttentionPooling: {"hidden": 7},
+    layers.Bidirectional: {
+        "layer": layers.LSTM(7, return_sequences=True, zero_output_for_mask=True, name="forward_lstm")
+    },
     layers.CharacterEmbedding: {"vocabulary": 17, "width": 5, "character_width": 7, "window": 5},
     layers.ChunkedAttention: {**ATTENTION, "chunk": 13},
     layers.ClassToken: {},
@@ -191,6 +199,8 @@ ARGUMENTS = {
     layers.FirstPooling: {},
     layers.FrameEmbedding: {"width": 5, "features": ...},
     layers.FusedAttention: {**ATTENTION, "flash": False},
+    layers.GRU: {"units": 7, "return_sequences": True},
+    layers.LSTM: {"units": 7, "return_sequences": True},
     layers.LanguageModel: {"embedding": ..., "decoder": ..., "tie": False},
     layers.LayerNormalization: {"epsilon": 0.01},
     layers.LinearAttention: {**PLAIN_SCORES, "feature_map": "relu"},
