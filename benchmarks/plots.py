@@ -67,16 +67,19 @@ def ratios(tables: Mapping[str, pd.DataFrame]) -> Figure:
         columns, wanted = CASES[table["benchmark"].iloc[0]]
         if "training" in table:
             table = table[table["training"]]
+        if "padded_to" in table:
+            table = table[table["padded_to"] != "maximum"]
         for case, part in table.groupby(columns.split(), sort=False):
             told = ", ".join(f"{key} {value}" for key, value in zip(columns.split(), case, strict=True))
             labels.append(f"{name}: {told}")
-            places.append((part[part["ratio"] != 1], wanted))
+            places.append((part[part["peer"] != "suite"], wanted))
     figure = Figure(figsize=(9, 1 + 0.3 * len(labels)), layout="constrained")
     axes = figure.subplots()
     peers = dict.fromkeys(peer for part, _ in places for peer in part["peer"])
     for number, peer in enumerate(peers):
         points = [(x, y) for y, (part, _) in enumerate(places) for x in part.loc[part["peer"] == peer, "ratio"]]
-        axes.scatter(*zip(*points, strict=True), s=25, marker="os^vD<>P*X"[number % 10], label=peer, zorder=3)
+        x, y = zip(*points, strict=True)
+        axes.scatter(x, y, s=25, marker="os^vD<>P*X"[number % 10], label=peer, zorder=3)
     axes.scatter([wanted for _, wanted in places], range(len(places)), marker="|", s=150, color="black", label="wanted")
     axes.axvline(1, color="gray", linewidth=1)
     axes.set(xscale="log", xlabel="times as long as ours (above 1 ours is faster)", yticks=range(len(labels)))
