@@ -162,6 +162,8 @@ def _closed_softmax(scores: Any, readable: Any) -> Any:
 
         return weights, gradient
 
+    if isinstance(scores, keras.KerasTensor):  # of which a functional model is made outside a layer
+        return _softmax(scores) * readable
     return softmax(scores, readable)
 
 
