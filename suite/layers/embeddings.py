@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from suite.layers.dense import holds_int8
+from suite.layers.pooling import masked_max
 
 UNKNOWN = 1
 
@@ -219,12 +220,10 @@ class CharacterEmbedding(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         batch, words, length = ops.shape(inputs)
         flat = ops.reshape(inputs, (batch * words, length))  # (B * T, C)
-        real = (flat != 0)[..., None]  # (B * T, C, 1)
+        real = flat != 0  # (B * T, C)
         x = self.table(flat)  # (B * T, C, E)
-        x = self.filters(ops.where(real, x, ops.zeros_like(x)))  # (B * T, C, D)
-        lowest = ops.cast(-1e4, x.dtype)  # below any feature, and float16 holds it
-        x = ops.max(ops.where(real, x, lowest), axis=1)  # (B * T, D)
-        x = ops.where(ops.any(real, axis=1), x, ops.zeros_like(x))
+        x = masked_max(self.filters(ops.where(real[..., None], x, ops.zeros_like(x))), real)  # (B * T, D)
+        x = ops.where(ops.any(real, axis=1, keepdims=True), x, ops.zeros_like(x))
         return ops.reshape(x, (batch, words, self.width))  # (B, T, D)
 
     def get_config(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Shapes: B batch, T length, D width, A width of the attention.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -47,6 +48,35 @@ class Pooling(keras.layers.Layer):
         """What comes out has no length, hence no mask."""
 
 
+def masked_max(x: Any, mask: Any) -> Any:
+    """The largest value of each feature where the mask is True, and minus infinity in rows where it never is.
+
+    The gradient, shared by equal values, is its own. One that is derived divides by their number, which is zero where a
+    compiler works values out a second time for it and rounds them otherwise, and then it is NaN.
+
+    Args:
+        x: (B, T, D) floating point.
+        mask: (B, T) booleans.
+
+    Returns:
+        (B, D).
+    """
+    real = mask[..., None]  # (B, T, 1)
+
+    @ops.custom_gradient
+    def largest(x: Any) -> tuple[Any, Callable[..., Any]]:
+        top = ops.max(ops.where(real, x, ops.cast(float("-inf"), x.dtype)), axis=1, keepdims=True)  # (B, 1, D)
+
+        def gradient(*arguments: Any, upstream: Any = None) -> Any:
+            upstream = arguments[0] if upstream is None else upstream  # (B, D)
+            equal = ops.cast(ops.logical_and(real, ops.equal(x, top)), x.dtype)  # (B, T, D)
+            return equal * (upstream / ops.maximum(ops.sum(equal, axis=1), 1))[:, None]
+
+        return top[:, 0], gradient
+
+    return largest(x)
+
+
 @keras.saving.register_keras_serializable(package="suite")
 class MeanPooling(Pooling):
     """The mean of the vectors at real positions: ``sum over t of mask_t x_t / sum over t of mask_t``.
@@ -85,7 +115,7 @@ class MaxPooling(Pooling):
     """
 
     def pool(self, x: Any, mask: Any) -> Any:
-        return ops.max(ops.where(mask[..., None], x, ops.cast(float("-inf"), x.dtype)), axis=1)  # (B, D)
+        return masked_max(x, mask)
 
 
 @keras.saving.register_keras_serializable(package="suite")
