@@ -53,8 +53,8 @@ def run(
         int,
         typer.Option(
             min=1,
-            help="Runs at once, each on its share of the processors: for small models and several seeds. Rows say how "
-            "many processors a run had.",
+            help="Runs at once: for small models and several seeds. On Linux each has its share of the processors, "
+            "and rows say how many.",
         ),
     ] = 1,
     resume: Annotated[
