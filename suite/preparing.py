@@ -38,7 +38,8 @@ class Prepared:
         config: of the models; they share `[features]` and `[data]`.
         origin: the task's name or file, as the command line has it.
         source: of the data, where it is known.
-        compiled: the model that was trained last, for another seed; see `suite.fitting.compiled`.
+        compiled: the model that was trained last, for another seed, whatever was encoded for others; see
+            `suite.fitting.compiled`.
     """
 
     task: Task
@@ -52,7 +53,7 @@ class Prepared:
         """The same data, encoded as this configuration wants it."""
         if (config.features, config.data) == (self.config.features, self.config.data):
             return self
-        other = Prepared(self.task, self.splits, config, self.origin, self.source)
+        other = Prepared(self.task, self.splits, config, self.origin, self.source, self.compiled)
         other.__dict__.update({name: self.__dict__[name] for name in _OF_DATA if name in self.__dict__})
         return other
 

@@ -99,6 +99,8 @@ def test_a_seed_that_follows_another_trains_as_it_does_alone():
     before, _ = trained(shared, first)
     model, values = trained(shared, second)
     assert model is before  # whose functions are made already
+    other = second.model_copy(update={"features": second.features.model_copy(update={"words": 8})})
+    assert shared.encoded_for(other).compiled is shared.compiled  # so that never more than one is kept
     alone, expected = trained(prepared(), second)
     assert alone is not model
     for value, wanted_value in zip(values, expected, strict=True):
