@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -69,6 +69,13 @@ class Jobs:
         self.count = count
 
     def __enter__(self) -> Jobs:
+        self._begin()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._end()
+
+    def _begin(self) -> None:
         context = multiprocessing.get_context("spawn")  # frameworks do not survive a fork
         numbers = context.SimpleQueue()
         for number in range(self.count):
@@ -77,16 +84,17 @@ class Jobs:
         self.pool = ProcessPoolExecutor(
             self.count, mp_context=context, initializer=_start, initargs=(numbers, self.count)
         )
-        return self
 
-    def __exit__(self, *exception: object) -> None:
+    def _end(self) -> None:
         for process in multiprocessing.active_children():
             if process not in self.before:
                 process.terminate()
         self.pool.shutdown(cancel_futures=True)  # the pool itself waits for its processes, and nobody else may
 
-    def run_all(self, jobs: Sequence[Job]) -> Iterator[Result]:
+    def run_all(self, jobs: Sequence[Job]) -> Generator[Result, None, None]:
         """Yields the results, in the order in which the runs end. One that fails does not stop the others.
+
+        Where it is broken off, the runs that go on are ended, and others can be run afterwards.
 
         Raises:
             InputError: a run cannot begin.
@@ -101,8 +109,12 @@ class Jobs:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
-        except BrokenProcessPool as error:
-            raise RunError("a process that trained was killed, as a system does where memory runs out") from error
+        except BaseException as error:
+            self._end()
+            self._begin()
+            if isinstance(error, BrokenProcessPool):
+                raise RunError("a process that trained was killed, as a system does where memory runs out") from error
+            raise
 
 
 def _start(numbers: Any, count: int) -> None:

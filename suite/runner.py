@@ -10,7 +10,7 @@ own.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from suite import find, fitting, records
 from suite.backend import Backend
@@ -112,7 +112,7 @@ def run_all(
     on_error: Callable[[Exception], None],
     profiled: bool = False,
     auto_batch: bool = False,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yields the result of one configuration after another. One that fails does not stop the others.
 
     Args:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,7 +177,7 @@ def _tell_what_is_left_out(prepared: Prepared, reporter: Reporter, profile: Prof
 
 def _results(
     configs: Sequence[RunConfig], prepared: Prepared, backend: Backend | None, reporter: Reporter, asked: Asked
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     def on_error(error: Exception) -> None:
         if asked.debug:
             traceback.print_exception(error)
@@ -212,7 +212,7 @@ def _job(config: RunConfig, prepared: Prepared, asked: Asked) -> Job:
 def _run_models(
     configs: Sequence[RunConfig],
     prepared: Prepared,
-    runs: Iterator[Result],
+    runs: Generator[Result, None, None],
     reporter: Reporter,
     asked: Asked,
     done: Done,
@@ -237,7 +237,7 @@ def _run_models(
     results: list[Result] = []
     rows_before = done.rows
     try:
-        with reporter:
+        with reporter, contextlib.closing(runs):
             if best_possible is not None:
                 done.rows += leaderboard.append(asked.leaderboard, leaderboard.rows(best_possible))
                 done.ceilings.append(best_possible)

@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 import leaderboard
 from suite import backend
 from suite.cli import app
-from suite.jobs import Jobs
+from suite.errors import InputError, RunError
+from suite.jobs import Job, Jobs
+from suite.preparing import Source
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--task", "ner", "--limit", "30", "--epochs", "1"]
@@ -107,6 +109,20 @@ def test_processes_end_with_the_command():
             jobs.pool.submit(time.sleep, 600)
         assert len(multiprocessing.active_children()) == 2
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize(
+    ("task", "error"), [("os.kill(os.getpid(), signal.SIGKILL)", RunError), ("TASK = None", InputError)]
+)
+def test_others_can_be_run_after_a_broken_one(tmp_path, task, error):
+    (tmp_path / "own.py").write_text(f"import os, signal\n{task}\n", "utf8")
+    job = Job(str(tmp_path / "own.py"), Source(dataset=""), "{}", tmp_path, *[False] * 5)
+    with Jobs(2) as jobs:
+        slow = jobs.pool.submit(time.sleep, 600)
+        with pytest.raises(error):
+            list(jobs.run_all([job]))
+        assert slow.done()
+        assert jobs.pool.submit(abs, -1).result() == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
