@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import Worker, in_turn, machine, spread
+from benchmarks.measure import Worker, compared, in_turn, machine, spread
 
 PEERS = ("suite", "hugging_face")
 START, REST = 1, 2  # the token that starts a translation; the first of those that words are
@@ -111,13 +110,10 @@ def run(
     batches = list(made_batches([(3, 4), (2, 2), (5, 3)] if quick else lengths(), size))
     workers = {name: Worker(_class(name), backend=backend, threads=threads) for name in peers}
     try:
-        devices = {name: worker.call("device") for name, worker in workers.items()}
-        compared = {name: worker for name, worker in workers.items() if devices[name] == devices[peers[0]]}
-        if left := devices.keys() - compared.keys():
-            warnings.warn(f"Left out, for they run on {[devices[name] for name in left]}: {sorted(left)}", stacklevel=2)
-        prepared = {name: worker.call("prepare", size, batches) for name, worker in compared.items()}
-        seconds = in_turn(compared, repeats=repeats)
-        used = {name: worker.call("processor_seconds") for name, worker in compared.items()}
+        device, alike = compared(workers)
+        prepared = {name: worker.call("prepare", size, batches) for name, worker in alike.items()}
+        seconds = in_turn(alike, repeats=repeats)
+        used = {name: worker.call("processor_seconds") for name, worker in alike.items()}
     finally:
         for worker in workers.values():
             worker.close()
@@ -137,7 +133,7 @@ def run(
             "processor_ms": used[name] * 1e3,
             "processor_ratio": used[name] / used[peers[0]],
             "sentences_per_second": sentences / np.median(seconds[name]),
-            **machine(devices[peers[0]], threads),
+            **machine(device, threads),
         }
         for name, (parameters, first) in prepared.items()
     ]

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import Worker, in_turn, machine, spread
+from benchmarks.measure import Worker, compared, in_turn, machine, spread
 from suite.errors import InputError
 
 PEERS = ("suite", "keras_hub", "hugging_face")
@@ -30,7 +29,7 @@ _READ = 2**29  # bytes that are read to see how fast memory is
 class Size:
     """What is decoded: by default GPT-2's smallest model, 124M weights, and a prompt of 512 tokens and 48 more.
 
-    With the precision int8 the weights of linear maps and of the embedding are, and the features are float32.
+    With the precision int8 linear maps and the table of tokens are, and what they multiply; other features are float32.
     """
 
     batch: int
@@ -123,7 +122,7 @@ def run(
 
     Args:
         backend: of Keras; Hugging Face runs on PyTorch.
-        precision: of weights and features; with int8 of weights alone.
+        precision: of weights and features; with int8 that of linear maps and the table of tokens.
         repeats: of each peer and batch.
         threads: processors for each peer.
         quick: whether the model and the texts are tiny.
@@ -135,16 +134,12 @@ def run(
     workers = {name: Worker(_class(name), backend=backend, threads=threads) for name in peers}
     reader = Worker("benchmarks.reading:Reader", backend=backend, threads=threads, size=2**16 if quick else _READ)
     try:
-        devices = {name: worker.call("device") for name, worker in workers.items()}
-        described = machine(devices[peers[0]], threads)
-        compared = {name: worker for name, worker in workers.items() if devices[name] == devices[peers[0]]}
-        if left := devices.keys() - compared.keys():
-            warnings.warn(f"Left out, for they run on {[devices[name] for name in left]}: {sorted(left)}", stacklevel=2)
-        rows = [row for size in sizes for row in _measure(size, compared, reader, repeats)]
+        device, alike = compared(workers)
+        rows = [row for size in sizes for row in _measure(size, alike, reader, repeats)]
     finally:
         for worker in (*workers.values(), reader):
             worker.close()
-    return [{"benchmark": "decoding", "backend": backend, **row, **described} for row in rows]
+    return [{"benchmark": "decoding", "backend": backend, **row, **machine(device, threads)} for row in rows]
 
 
 def _class(peer: str) -> str:

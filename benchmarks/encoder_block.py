@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from benchmarks.case import Case
-from benchmarks.measure import Worker, in_turn, machine, spread
+from benchmarks.measure import Worker, compared, in_turn, machine, spread
 
 PEERS = ("suite", "suite_fused", "keras", "keras_hub", "torch")
 MORE_PEERS = ("torch_compile",)
@@ -51,17 +50,13 @@ def run(
     ]
     workers = {name: Worker(_class(name), backend=backend, threads=threads, name=name) for name in peers}
     try:
-        devices = {name: worker.call("device") for name, worker in workers.items()}
-        described = machine(devices[peers[0]], threads)
-        compared = {name: worker for name, worker in workers.items() if devices[name] == devices[peers[0]]}
-        if left := devices.keys() - compared.keys():
-            warnings.warn(f"Left out, for they run on {[devices[name] for name in left]}: {sorted(left)}", stacklevel=2)
-        peaks = {name: worker.call("peak", precision, 256 if quick else 4096) for name, worker in compared.items()}
-        rows = [row for case in cases for row in _measure(case, compared, peaks, repeats)]
+        device, alike = compared(workers)
+        peaks = {name: worker.call("peak", precision, 256 if quick else 4096) for name, worker in alike.items()}
+        rows = [row for case in cases for row in _measure(case, alike, peaks, repeats)]
     finally:
         for worker in workers.values():
             worker.close()
-    return [{"benchmark": "encoder_block", "backend": backend, **row, **described} for row in rows]
+    return [{"benchmark": "encoder_block", "backend": backend, **row, **machine(device, threads)} for row in rows]
 
 
 def _class(peer: str) -> str:

@@ -12,6 +12,7 @@ import os
 import platform
 import time
 import traceback
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -96,6 +97,15 @@ def _serve(connection: Connection, peer: str, threads: int, arguments: dict[str,
             connection.send((False, failure) if failure else (True, getattr(served, method)(*values)))
         except Exception:
             connection.send((False, traceback.format_exc()))
+
+
+def compared(workers: dict[str, Worker]) -> tuple[str, dict[str, Worker]]:
+    """The device of the first peer, and the peers that run on it; of the others it warns."""
+    devices = {name: worker.call("device") for name, worker in workers.items()}
+    device = next(iter(devices.values()))
+    if left := [name for name in workers if devices[name] != device]:
+        warnings.warn(f"Left out, for they run on {[devices[name] for name in left]}: {sorted(left)}", stacklevel=3)
+    return device, {name: worker for name, worker in workers.items() if name not in left}
 
 
 def in_turn(workers: Mapping[str, Worker], *, repeats: int, method: str = "seconds") -> dict[str, np.ndarray]:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.classifier import Size, TextBatch
-from benchmarks.measure import Worker, in_turn, machine, spread
-from benchmarks.train_step import QUICK, SIZES, compared, peer_class
+from benchmarks.measure import Worker, compared, in_turn, machine, spread
+from benchmarks.train_step import QUICK, SIZES, peer_class
 from suite.data import subwords
 from suite.data.batching import Batches, bucket_lengths
 from suite.data.datasets import multi30k, sst2, wnut17

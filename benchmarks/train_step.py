@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from benchmarks.classifier import Size, full_batch
-from benchmarks.measure import Worker, in_turn, machine, spread
+from benchmarks.measure import Worker, compared, in_turn, machine, spread
 
 PEERS = ("suite", "keras", "keras_xla", "keras_hub", "keras_hub_xla", "torch", "hugging_face")
 SIZES = (
@@ -65,15 +64,6 @@ def recurrent(*, quick: bool = False, peers: Sequence[str] = (), **settings: Any
     sizes = [{**size, **(tiny if quick else {})} for size in RECURRENT]
     rows = run(quick=quick, peers=peers or ("suite", "keras", "torch"), sizes=sizes, **settings)
     return [{**row, "benchmark": "rnn_step"} for row in rows]
-
-
-def compared(workers: dict[str, Worker]) -> tuple[str, dict[str, Worker]]:
-    """The device of the first peer, and the peers that run on it; of the others it warns."""
-    devices = {name: worker.call("device") for name, worker in workers.items()}
-    device = next(iter(devices.values()))
-    if left := [name for name in workers if devices[name] != device]:
-        warnings.warn(f"Left out, for they run on {[devices[name] for name in left]}: {sorted(left)}", stacklevel=3)
-    return device, {name: worker for name, worker in workers.items() if name not in left}
 
 
 def peer_class(peer: str) -> str:
