@@ -42,7 +42,8 @@ class TokenEmbedding(keras.layers.Layer):
         (B, T, D); with `reverse` (B, T, vocabulary) in float32 at least, whatever the layer's policy.
 
     Raises:
-        ValueError: where a number is outside its range, and for vectors that are not of width D.
+        ValueError: where a number is outside its range, for vectors that are not of width D, and where the layer is
+            quantized twice.
         NotImplementedError: for a quantization other than int8, which Keras then leaves out.
 
     Example:
@@ -91,19 +92,22 @@ class TokenEmbedding(keras.layers.Layer):
         self.table_scale = self.add_weight(
             name="table_scale", shape=(self.vocabulary,), initializer="ones", dtype="float32", trainable=False
         )
-        self._is_quantized = True  # which Keras asks before it quantizes
 
     def quantize(self, mode: str | None = None, type_check: bool = True, config: Any = None) -> None:
         """Round the table; int8 is the only mode."""
         if mode != "int8":
             raise NotImplementedError(f"TokenEmbedding expects to be quantized to int8. Received: mode={mode}")
+        if self.quantization_mode is not None:
+            raise ValueError("TokenEmbedding expects to be quantized once. Received: a layer in int8")
         table, scale = keras.quantizers.abs_max_quantize(ops.transpose(self.table), axis=0, to_numpy=True)
         del self.table
         self.quantized_build(None, mode)
         self.table.assign(table)
         self.table_scale.assign(scale[0])
         policy: Any = super().dtype_policy
+        self.built = False  # or Keras would quantize a layer that is given such a policy
         self.dtype_policy = keras.dtype_policies.get(f"int8_from_{policy.name}")
+        self.built = True
 
     def quantized_call(self, *args: Any, **kwargs: Any) -> Any:
         """As `call`, from the table in int8."""

@@ -15,8 +15,17 @@ from keras import ops
 Tensors = tuple[Any, ...]
 
 
+class _OneDirection(keras.layers.Layer):
+    """What stands before a layer of Keras among the bases of `LSTM` and `GRU`."""
+
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool | None = False) -> Any:
+        if initial_state is not None or self.go_backwards or not _applies(self):
+            return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
+        return _outputs([self], sequences, mask)
+
+
 @keras.saving.register_keras_serializable(package="suite")
-class LSTM(keras.layers.LSTM):
+class LSTM(_OneDirection, keras.layers.LSTM):
     """`keras.layers.LSTM`, faster in training.
 
     ``c' = f c + i g`` and ``h' = o tanh(c')`` with ``[i, f, g, o] = x W + h U + b``, sigmoids of all and tanh of g.
@@ -40,14 +49,9 @@ class LSTM(keras.layers.LSTM):
     Gers et al. 2000.
     """
 
-    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool | None = False) -> Any:
-        if initial_state is not None or self.go_backwards or not _applies(self):
-            return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
-        return _outputs([self], sequences, mask)
-
 
 @keras.saving.register_keras_serializable(package="suite")
-class GRU(keras.layers.GRU):
+class GRU(_OneDirection, keras.layers.GRU):
     """`keras.layers.GRU`, faster in training, under the conditions of `LSTM` and with `reset_after`.
 
     ``h' = z h + (1 - z) n`` with ``n = tanh(x W_n + b_n + r (h U_n + c_n))`` and the sigmoids z and r of
@@ -64,11 +68,6 @@ class GRU(keras.layers.GRU):
     Reference: Cho et al. 2014, https://arxiv.org/abs/1406.1078. Differs from the paper: the reset gate comes after the
     product with the state, as in cuDNN.
     """
-
-    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool | None = False) -> Any:
-        if initial_state is not None or self.go_backwards or not _applies(self):
-            return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
-        return _outputs([self], sequences, mask)
 
 
 @keras.saving.register_keras_serializable(package="suite")

@@ -108,6 +108,9 @@ def test_what_cannot_be_kept_is_refused():
     embedding.build((None, None))
     with pytest.raises(NotImplementedError, match="int8"):
         embedding.quantize("int4")
+    embedding.quantize("int8")
+    with pytest.raises(ValueError, match="once"):
+        embedding.quantize("int8")
 
 
 def test_one_row_alone_gives_what_it_gives_beside_another():
