@@ -42,13 +42,8 @@ def train(texts: Iterable[str], *, size: int, specials: Sequence[str] = ()) -> s
     unsupervised multitask learners", section 2.2 (over bytes).
     """
     texts = list(texts)
-    made = cache.remembered(
-        lambda: {"json": np.frombuffer(_train(texts, size, specials).encode(), "uint8")},
-        texts,
-        settings=json.dumps(["train", size, list(specials)]),
-        code=_CODE,
-    )
-    return made["json"].tobytes().decode()
+    settings = json.dumps(["train", size, list(specials)])
+    return cache.remembered_text(lambda: _train(texts, size, specials), texts, settings=settings, code=_CODE)
 
 
 def _train(texts: Sequence[str], size: int, specials: Sequence[str]) -> str:

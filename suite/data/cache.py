@@ -49,6 +49,12 @@ def remembered(make: Callable[[], Arrays], texts: Sequence[str], *, settings: st
     return arrays
 
 
+def remembered_text(make: Callable[[], str], texts: Sequence[str], *, settings: str, code: Sequence[str]) -> str:
+    """As `remembered`, of a text."""
+    made = remembered(lambda: {"text": np.frombuffer(make().encode(), "uint8")}, texts, settings=settings, code=code)
+    return made["text"].tobytes().decode()
+
+
 def _folder() -> Path | None:
     named = os.environ.get("SUITE_CACHE")
     if named is not None:

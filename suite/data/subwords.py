@@ -53,13 +53,8 @@ def train(texts: Iterable[str], *, size: int, lowercase: bool = True, specials: 
     https://arxiv.org/abs/1508.07909.
     """
     texts = list(texts)
-    made = cache.remembered(
-        lambda: {"json": np.frombuffer(_train(texts, size, lowercase, specials).encode(), "uint8")},
-        texts,
-        settings=json.dumps(["train", size, lowercase, list(specials)]),
-        code=_CODE,
-    )
-    return made["json"].tobytes().decode()
+    settings = json.dumps(["train", size, lowercase, list(specials)])
+    return cache.remembered_text(lambda: _train(texts, size, lowercase, specials), texts, settings=settings, code=_CODE)
 
 
 def _train(texts: Sequence[str], size: int, lowercase: bool, specials: Sequence[str]) -> str:
