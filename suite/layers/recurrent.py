@@ -126,6 +126,7 @@ def _outputs(layers: Sequence[Any], x: Any, mask: Any) -> Any:
     else:
         real = ops.transpose(ops.cast(mask, "bool"))[..., None]  # (T, B, 1)
         hold = ops.cast(ops.logical_not(real), dtype)
+        x = ops.where(real, x, ops.zeros_like(x))  # padding may be anything, even no number
     y = _sequence(kind, len(cells))(x, hold, *weights)  # (T, B, N H)
     if mask is not None and layers[0].zero_output_for_mask:
         y = ops.where(real, y, ops.zeros_like(y))

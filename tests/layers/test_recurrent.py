@@ -75,6 +75,14 @@ def test_values_and_gradients_are_kerass(cell, directions, mask, monkeypatch):
 
 
 @pytest.mark.parametrize("cell", ["LSTM", "GRU"])
+def test_padding_is_not_read(cell):
+    layer, mask = pair(cell, 2)[1], MASKS["holes"]
+    x = np.random.default_rng(3).normal(size=(B, T, D)).astype("float32")
+    padded = np.where(mask[..., None], x, np.float32("nan"))
+    np.testing.assert_array_equal(numpy(layer(padded, mask=mask)), numpy(layer(x, mask=mask)))
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "GRU"])
 def test_bfloat16_is_as_near_to_float32_as_kerass(cell):
     (single, _), (theirs, ours) = pair(cell, 2), pair(cell, 2, dtype="mixed_bfloat16")
     wanted, wanted_gradients = step(single, MASKS["holes"])
