@@ -1,6 +1,11 @@
 """Beam search in one compiled loop.
 
-Shapes: B batch, K size of the beam, M tokens to write, E stop tokens, N vocabulary, S length of the memory.
+Shapes: B batch, K size of the beam, M tokens to write, E stop tokens, N vocabulary, S length of the memory, C slots of
+a cache.
+
+Where a decoder obeys a mask of pairs, the K beginnings of a row share one cache: they are read as K tokens of one text,
+each with a mask of the slots that it follows. So nothing is copied when beginnings change places, a prompt and a memory
+are held once for all K, and K queries meet them in one product. Other decoders have B K rows, which change places.
 """
 
 from __future__ import annotations
@@ -11,9 +16,12 @@ from keras import ops
 
 from suite.decoding.steps import begin, predict
 from suite.decoding.strategies import Beam
+from suite.layers.cache import Cache
 from suite.layers.capture import memory_weights
+from suite.layers.decoder import BlockCache
 
 _NEVER = float("-inf")  # the score of a hypothesis that does not exist
+_SHARING = 16  # the largest beam that shares: each beginning meets the slots of all, which then costs as much as copies
 _LEAST = 1e-6  # a position counts as read so much at least, for of zero there is no logarithm
 
 
@@ -25,7 +33,8 @@ class Going(NamedTuple):
         score: (B, K) sums of log-probabilities.
         token: (B K,) the last token of each, which the model has not read yet.
         position: (B K,) where it stands.
-        cache: what the model keeps of all before it, for B K rows.
+        cache: what the model keeps of all before it, for B K rows, or, where they share it, for B.
+        follows: (B, K, C) booleans, the slots of a shared cache that each follows; or ``()``.
         coverage: (B, K, S) sums of the written tokens' attention to the memory; or ``()`` where nobody asks.
     """
 
@@ -34,6 +43,7 @@ class Going(NamedTuple):
     token: Any
     position: Any
     cache: Any
+    follows: Any
     coverage: Any
 
 
@@ -90,30 +100,39 @@ def search(
         return ops.logical_and(ops.logical_and(count < limit, open_rows), ops.logical_not(bad))
 
     def step(count: Any, going: Going, ended: Ended, bad: Any) -> tuple[Any, Going, Ended, Any]:
-        logits, total, cache, coverage = look(model, going)
+        logits, total, cache, follows, coverage = look(model, going)
         vocabulary = logits.shape[-1]
         if size > vocabulary:
             raise ValueError(f"Beam expects a size of at most the vocabulary's {vocabulary}. Received: size={size}")
         bad = ops.logical_or(bad, ops.any(ops.isnan(total)))
-        scores = going.score[..., None] + ops.reshape(logits - total, (batch, size, vocabulary))  # (B, K, N)
+        before = going.score[..., None] - total  # (B, K, 1)
         known = ops.minimum(stop, vocabulary - 1)
-        endings = ops.where(stop < vocabulary, ops.take(scores, known, axis=-1), _NEVER)  # (B, K, E)
+        endings = ops.where(stop < vocabulary, before + ops.take(logits, known, axis=-1), _NEVER)  # (B, K, E)
         counted = ops.repeat(coverage, endings.shape[-1], axis=1) if "coverage_penalty" in numbers else ()
         ranks = rank(ops.reshape(endings, (batch, -1)), count + 1, counted)  # (B, K E)
         ended = collect(ended, going, endings, ranks, count)
-        stops = ops.any(ops.arange(vocabulary, dtype="int32")[:, None] == stop[None], axis=-1)  # (N,)
-        scores = ops.reshape(ops.where(stops, _NEVER, scores), (batch, size * vocabulary))
+        # The best of each beginning first, so that few of the vocabulary's are added to, masked and compared.
+        few = min(size + stop.shape[0], vocabulary)
+        best, tokens = ops.top_k(ops.reshape(logits, (-1, vocabulary)), few)  # (B K, few)
+        tokens = ops.reshape(ops.cast(tokens, "int32"), (batch, -1))  # (B, K few)
+        scores = ops.reshape(before + ops.reshape(best, (batch, size, few)), (batch, -1))
+        scores = ops.where(ops.any(tokens[..., None] == stop, axis=-1), _NEVER, scores)
         score, best = ops.top_k(scores, size)  # (B, K)
         best = ops.cast(best, "int32")
-        parent, token = best // vocabulary, best % vocabulary
+        parent, token = best // few, ops.take_along_axis(tokens, best, axis=1)
         text = ops.take_along_axis(going.text, parent[..., None], axis=1)  # (B, K, M)
-        rows = ops.reshape(parent + size * ops.arange(batch, dtype="int32")[:, None], (-1,))  # (B K,)
+        if isinstance(follows, tuple):
+            rows = ops.reshape(parent + size * ops.arange(batch, dtype="int32")[:, None], (-1,))  # (B K,)
+            cache = tuple(part.take(rows, memory=False) for part in cache)  # rows stay with their prompt
+        else:
+            follows = ops.take_along_axis(follows, parent[..., None], axis=1)
         following = Going(
             text=ops.slice_update(text, (0, 0, count), token[..., None]),
             score=score,
             token=ops.reshape(token, (-1,)),
             position=going.position + 1,
-            cache=tuple(part.take(rows, memory=False) for part in cache),  # rows stay with their prompt
+            cache=cache,
+            follows=follows,
             coverage=ops.take_along_axis(coverage, parent[..., None], axis=1) if "coverage_penalty" in numbers else (),
         )
         return count + 1, following, ended, bad
@@ -140,6 +159,13 @@ def start(model: Any, prompt: dict[str, Any], size: int, length: int) -> tuple[G
     written = begin(model, prompt, length=length)
     batch = written.token.shape[0]
     rows = ops.repeat(ops.arange(batch, dtype="int32"), size)  # (B K,)
+    cache, follows = written.cache, ()
+    if shares(model, cache, size):
+        filled = cache[0].self_attention.key.shape[2] - length
+        cache = tuple(part._replace(self_attention=part.self_attention.widen((size - 1) * length)) for part in cache)
+        follows = ops.broadcast_to(ops.arange(filled + size * length) < filled, (batch, size, filled + size * length))
+    else:
+        cache = tuple(part.take(rows) for part in cache)
     alone = ops.broadcast_to(ops.where(ops.arange(size) == 0, 0.0, _NEVER), (batch, size))
     text = ops.zeros((batch, size, length), "int32")
     going = Going(
@@ -147,11 +173,21 @@ def start(model: Any, prompt: dict[str, Any], size: int, length: int) -> tuple[G
         score=ops.cast(alone, "float32"),
         token=ops.take(written.token, rows, axis=0),
         position=ops.take(written.position, rows, axis=0),
-        cache=tuple(part.take(rows) for part in written.cache),
+        cache=cache,
+        follows=follows,
         coverage=(),
     )
     none = ops.full((batch, size), _NEVER, "float32")
     return going, Ended(text, ops.zeros((batch, size), "int32"), none, none, ops.zeros((batch, size), "bool"))
+
+
+def shares(model: Any, cache: Any, size: int) -> bool:
+    """Whether K beginnings can be read as K tokens of one text."""
+    return (
+        size <= _SHARING
+        and getattr(model, "takes_pair_mask", False)
+        and all(isinstance(part, BlockCache) and type(part.self_attention) is Cache for part in cache)
+    )
 
 
 def uncovered(prompt: dict[str, Any], size: int) -> Any:
@@ -162,20 +198,37 @@ def uncovered(prompt: dict[str, Any], size: int) -> Any:
     return ops.zeros((batch, size, length), "float32")
 
 
-def look(model: Any, going: Going) -> tuple[Any, Any, Any, Any]:
-    """As `predict`, for the last token of each beginning, and with it the coverage (B, K, S) after one more token."""
+def look(model: Any, going: Going) -> tuple[Any, Any, Any, Any, Any]:
+    """The last token of each beginning -> logits of the next (B, K, N), the log of their sum of exponentials (B, K, 1).
+
+    With them come the cache, what each follows and the coverage (B, K, S) after one more token.
+    """
     if isinstance(going.coverage, tuple):
-        return *predict(model, going.token, going.position, going.cache), ()
+        return *read_last(model, going), ()
     with memory_weights() as found:
-        logits, total, cache = predict(model, going.token, going.position, going.cache)
+        logits, total, cache, follows = read_last(model, going)
     if not found:
         raise ValueError(
             f"Beam expects a coverage_penalty of 0 where the memory is not read by a MultiHeadAttention of this "
             f"library. Received: a model that calls none, {model}"
         )
-    weights = ops.mean(list(found.values())[-1], axis=(1, 2))  # (B K, H, 1, S) -> (B K, S), of the last layer
+    weights = ops.mean(list(found.values())[-1], axis=1)  # of the last layer, (B K, 1, S) or (B, K, S)
     read = ops.reshape(ops.cast(weights, "float32"), going.coverage.shape)
-    return logits, total, cache, going.coverage + read
+    return logits, total, cache, follows, going.coverage + read
+
+
+def read_last(model: Any, going: Going) -> tuple[Any, Any, Any, Any]:
+    """What `look` returns but for the coverage."""
+    batch, size, _ = going.text.shape
+    if isinstance(going.follows, tuple):
+        logits, total, cache = predict(model, going.token, going.position, going.cache)
+        return ops.reshape(logits, (batch, size, -1)), ops.reshape(total, (batch, size, 1)), cache, ()
+    own = going.cache[0].length + ops.arange(size)
+    follows = ops.logical_or(going.follows, ops.arange(going.follows.shape[-1]) == own[:, None])
+    tokens, positions = (ops.reshape(x, (batch, size)) for x in (going.token, going.position))
+    logits, cache = model(tokens, positions=positions, pair_mask=follows, cache=going.cache, training=False)
+    logits = ops.cast(logits, "float32")  # (B, K, N)
+    return logits, ops.logsumexp(logits, axis=-1, keepdims=True), cache, follows
 
 
 def collect(ended: Ended, going: Going, totals: Any, scores: Any, count: Any) -> Ended:

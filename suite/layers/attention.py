@@ -92,6 +92,8 @@ class MultiHeadAttention(keras.layers.Layer):
     with a root mean square in place of the L2 norm, as Dehghani et al. 2023 normalise in front of the product.
     """
 
+    takes_pair_mask = True  # a subclass whose `attend` answers for no pattern of pairs says False
+
     idle_weights = (
         "key/bias",
     )  # adds the same to all scores of a query, which the softmax cancels, unless it is turned

@@ -84,6 +84,19 @@ class Cache(NamedTuple):
     def check(self, *, window: int | None) -> None:
         """Raise a ValueError where attention with this window needs another cache."""
 
+    def widen(self, slots: int) -> Self:
+        """The same with so many more slots."""
+
+        def wider(x: Any, axis: int) -> Any:
+            return ops.pad(x, [(0, slots if axis == each else 0) for each in range(len(x.shape))])
+
+        return self._replace(
+            key=wider(self.key, 2),
+            value=wider(self.value, 2),
+            mask=ops.cast(wider(ops.cast(self.mask, "int32"), 1), "bool"),
+            positions=wider(self.positions, 1),
+        )
+
     def take(self, rows: Any) -> Self:
         """The cache of these rows of the batch, (R,) integers, in this order; a row may come several times."""
         return self._replace(

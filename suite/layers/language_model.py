@@ -121,6 +121,11 @@ class LanguageModel(keras.layers.Layer):
         """The number of positions that the decoder knows, or None where any is as good as another."""
         return getattr(self.decoder, "longest", None)
 
+    @property
+    def takes_pair_mask(self) -> bool:
+        """Whether the decoder has attention that obeys a `pair_mask`."""
+        return getattr(self.decoder, "takes_pair_mask", False)
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

@@ -67,6 +67,8 @@ class LinearAttention(MultiHeadAttention):
         self.feature_map = feature_map
         self._map = _elu if feature_map == "elu" else keras.activations.get(feature_map)
 
+    takes_pair_mask = False
+
     def weigh(self, query: Any, key: Any, mask: AttentionMask) -> Any:
         """Queries (B, H, T, W), keys (B, H, S, W) -> weights (B, H, T, S)."""
         self._refuse({"pair_mask": mask.pair, "bias": mask.bias})

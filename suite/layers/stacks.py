@@ -278,6 +278,11 @@ class Decoder(Stack):
             kept.append(held)
         return self.leave(x), tuple(kept)
 
+    @property
+    def takes_pair_mask(self) -> bool:
+        """Whether the self-attention of every block obeys a `pair_mask`."""
+        return all(block.attention.takes_pair_mask for block in self.blocks)
+
     def make_cache(
         self, batch: Any, length: int, *, memory: Any = None, memory_mask: Any = None, rolling: bool = False
     ) -> tuple[BlockCache, ...]:

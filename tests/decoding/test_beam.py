@@ -21,6 +21,7 @@ FAMILIES = {
     "transformer": lambda **k: layers.Decoder(
         1, layers.DecoderBlock(2, feed_forward=11, **k), position=layers.RelativeBias()
     ),
+    "linear": lambda **k: layers.Decoder(1, layers.DecoderBlock(layers.LinearAttention(2), feed_forward=11, **k)),
     "recurrent": lambda **k: layers.RecurrentDecoder(2, cell="GRU", **k),
     "convolutional": lambda **k: layers.ConvolutionalDecoder(2, layers.ConvolutionalDecoderBlock(2, **k)),
 }
