@@ -1,11 +1,18 @@
 """What several test files share."""
 
+import gc
 import os
 import random
 
 import pytest
 
 os.environ["SUITE_CACHE"] = ""  # nothing is found that another run left, and nothing left in the user's folder
+
+
+def pytest_collection_finish():
+    """What is imported by now stays, so that collecting garbage, which Keras often asks for, need not look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
