@@ -15,6 +15,11 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+def pytest_sessionfinish():
+    """Hypothesis looks for who refers to an object, and finds nobody among what is frozen."""
+    gc.unfreeze()
+
+
 @pytest.fixture
 def mutations():
     """Damages a file in seeded ways: ``for data in mutations(original): ...``."""

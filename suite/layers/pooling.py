@@ -61,20 +61,20 @@ def masked_max(x: Any, mask: Any) -> Any:
     Returns:
         (B, D).
     """
-    real = mask[..., None]  # (B, T, 1)
 
     @ops.custom_gradient
-    def largest(x: Any) -> tuple[Any, Callable[..., Any]]:
-        top = ops.max(ops.where(real, x, ops.cast(float("-inf"), x.dtype)), axis=1, keepdims=True)  # (B, 1, D)
+    def largest(x: Any, real: Any) -> tuple[Any, Callable[..., Any]]:
+        top = ops.max(ops.where(real > 0, x, ops.cast(float("-inf"), x.dtype)), axis=1, keepdims=True)  # (B, 1, D)
 
-        def gradient(*arguments: Any, upstream: Any = None) -> Any:
+        def gradient(*arguments: Any, upstream: Any = None) -> tuple[Any, Any]:
             upstream = arguments[0] if upstream is None else upstream  # (B, D)
-            equal = ops.cast(ops.logical_and(real, ops.equal(x, top)), x.dtype)  # (B, T, D)
-            return equal * (upstream / ops.maximum(ops.sum(equal, axis=1), 1))[:, None]
+            equal = ops.cast(ops.equal(x, top), x.dtype) * real  # (B, T, D)
+            share = upstream / ops.maximum(ops.sum(equal, axis=1), 1)
+            return equal * share[:, None], ops.zeros_like(real)
 
         return top[:, 0], gradient
 
-    return largest(x)
+    return largest(x, ops.cast(mask, x.dtype)[..., None])
 
 
 @keras.saving.register_keras_serializable(package="suite")

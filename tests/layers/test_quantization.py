@@ -1,5 +1,7 @@
 """Models made int8 by `keras.Model.quantize`: near what they were, the same after loading, and decoding like any."""
 
+import gc
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,14 @@ from suite.layers import Decoder, DecoderBlock, FeedForward, LanguageModel, Toke
 from suite.layers.dense import Dense
 
 pytestmark = pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")  # norms and dropout
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _frozen():
+    """Keras collects garbage for each layer that it quantizes, and what other tests left takes long to look at."""
+    gc.collect()
+    gc.freeze()
+
 
 TOKENS = np.random.default_rng(0).integers(1, 53, (3, 7))
 
