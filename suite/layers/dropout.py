@@ -45,6 +45,5 @@ class Dropout(keras.layers.Dropout):
         if not isinstance(count, int) or count % _LANES:
             drawn = drawn[:count]
         threshold = 256 * self.rate + keras.random.uniform((), seed=self.seed_generator) - 128
-        keep = ops.reshape(drawn, shape) >= ops.cast(ops.floor(threshold), "int8")
-        # A choice, whose gradient needs a byte for each value; that of a product would keep a float.
-        return ops.where(keep, inputs * ops.cast(1 / (1 - self.rate), inputs.dtype), ops.zeros_like(inputs))
+        keep = ops.cast(ops.reshape(drawn, shape) >= ops.cast(ops.floor(threshold), "int8"), inputs.dtype)
+        return inputs * (keep * ops.cast(1 / (1 - self.rate), inputs.dtype))
