@@ -21,7 +21,7 @@ from suite.layers.capture import memory_weights
 from suite.layers.decoder import BlockCache
 
 _NEVER = float("-inf")  # the score of a hypothesis that does not exist
-_SHARING = 16  # the largest beam that shares: each beginning meets the slots of all, which then costs as much as copies
+_SHARING = 16  # the largest beam that shares a cache, for each beginning meets the slots of all
 _LEAST = 1e-6  # a position counts as read so much at least, for of zero there is no logarithm
 
 
@@ -111,15 +111,7 @@ def search(
         counted = ops.repeat(coverage, endings.shape[-1], axis=1) if "coverage_penalty" in numbers else ()
         ranks = rank(ops.reshape(endings, (batch, -1)), count + 1, counted)  # (B, K E)
         ended = collect(ended, going, endings, ranks, count)
-        # The best of each beginning first, so that few of the vocabulary's are added to, masked and compared.
-        few = min(size + stop.shape[0], vocabulary)
-        best, tokens = ops.top_k(ops.reshape(logits, (-1, vocabulary)), few)  # (B K, few)
-        tokens = ops.reshape(ops.cast(tokens, "int32"), (batch, -1))  # (B, K few)
-        scores = ops.reshape(before + ops.reshape(best, (batch, size, few)), (batch, -1))
-        scores = ops.where(ops.any(tokens[..., None] == stop, axis=-1), _NEVER, scores)
-        score, best = ops.top_k(scores, size)  # (B, K)
-        best = ops.cast(best, "int32")
-        parent, token = best // few, ops.take_along_axis(tokens, best, axis=1)
+        score, parent, token = best_tokens(logits, before, stop)
         text = ops.take_along_axis(going.text, parent[..., None], axis=1)  # (B, K, M)
         if isinstance(follows, tuple):
             rows = ops.reshape(parent + size * ops.arange(batch, dtype="int32")[:, None], (-1,))  # (B K,)
@@ -229,6 +221,26 @@ def read_last(model: Any, going: Going) -> tuple[Any, Any, Any, Any]:
     logits, cache = model(tokens, positions=positions, pair_mask=follows, cache=going.cache, training=False)
     logits = ops.cast(logits, "float32")  # (B, K, N)
     return logits, ops.logsumexp(logits, axis=-1, keepdims=True), cache, follows
+
+
+def best_tokens(logits: Any, before: Any, stop: Any) -> tuple[Any, Any, Any]:
+    """The K best continuations that do not stop: their scores, the beginnings and the tokens, (B, K) each.
+
+    The best of each beginning are found first, so that few of the vocabulary are added to, masked and compared.
+
+    Args:
+        logits: (B, K, N).
+        before: (B, K, 1) what is added to a logit for the score.
+        stop: (E,) the tokens that end a hypothesis.
+    """
+    batch, size, vocabulary = logits.shape
+    few = min(size + stop.shape[0], vocabulary)
+    best, tokens = ops.top_k(ops.reshape(logits, (-1, vocabulary)), few)  # (B K, few)
+    tokens = ops.reshape(ops.cast(tokens, "int32"), (batch, -1))  # (B, K few)
+    scores = ops.reshape(before + ops.reshape(best, (batch, size, few)), (batch, -1))
+    score, best = ops.top_k(ops.where(ops.any(tokens[..., None] == stop, axis=-1), _NEVER, scores), size)  # (B, K)
+    best = ops.cast(best, "int32")
+    return score, best // few, ops.take_along_axis(tokens, best, axis=1)
 
 
 def collect(ended: Ended, going: Going, totals: Any, scores: Any, count: Any) -> Ended:

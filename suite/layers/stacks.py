@@ -245,6 +245,11 @@ class Decoder(Stack):
     Reference: see `Encoder`.
     """
 
+    @property
+    def takes_pair_mask(self) -> bool:
+        """Whether the self-attention of every block obeys a `pair_mask`."""
+        return all(block.attention.takes_pair_mask for block in self.blocks)
+
     def build(self, inputs_shape: Any, memory_shape: Any = None) -> None:
         """Build the blocks for inputs (B, T, D) and a memory (B, S, D_m)."""
         for block in self.blocks:
@@ -277,11 +282,6 @@ class Decoder(Stack):
             x, held = block(x, cache=held, training=training, **given(**tensors))  # (B, T, D)
             kept.append(held)
         return self.leave(x), tuple(kept)
-
-    @property
-    def takes_pair_mask(self) -> bool:
-        """Whether the self-attention of every block obeys a `pair_mask`."""
-        return all(block.attention.takes_pair_mask for block in self.blocks)
 
     def make_cache(
         self, batch: Any, length: int, *, memory: Any = None, memory_mask: Any = None, rolling: bool = False
