@@ -205,6 +205,7 @@ class MultiHeadAttention(keras.layers.Layer):
         batch, queries, keys = query.shape[0], query.shape[1], seen.key.shape[2]
         pairs = (queries, keys), (batch, queries, keys), (batch, self.heads, queries, keys)
         check_mask(self, "pair_mask", pair_mask, *pairs)
+        captured = capturing(memory=isinstance(cache, MemoryCache))
         gathered = AttentionMask(
             query=mask,
             key=seen.mask,
@@ -217,12 +218,12 @@ class MultiHeadAttention(keras.layers.Layer):
             key_positions=seen.positions,
             query_order=order,
             key_order=seen.order,
+            return_weights=return_weights or captured,
         )
         groups = self.heads // (self.kv_heads or self.heads)
         k, v = (x if groups == 1 else ops.repeat(x, groups, axis=1) for x in (seen.key, seen.value))  # (B, H, S, W)
         context, weights = self.attend(q, k, v, gathered, training=training)  # (B, H, T, V), (B, H, T, S)
-        captured = capturing(memory=isinstance(cache, MemoryCache))
-        if weights is None and (return_weights or captured):
+        if weights is None and gathered.return_weights:
             weights = self.weigh(q, k, gathered)
         if captured:
             record(self.path or self.name, weights)
@@ -246,8 +247,12 @@ class MultiHeadAttention(keras.layers.Layer):
         The weights, (B, H, T, S), may be None where an override never has them; `weigh` is asked for them where they
         are wanted. An override answers for the whole of `mask`, and may hand what it cannot do to this one.
         """
-        weights = self.dropout(self.weigh(query, key, mask), training=training)  # (B, H, T, S)
-        return ops.matmul(ops.cast(weights, value.dtype), value), weights  # (B, H, T, V)
+        own = type(self).weigh is not MultiHeadAttention.weigh
+        if own or mask.return_weights or not self.dropout.draws(training):
+            weights = self.dropout(self.weigh(query, key, mask), training=training)  # (B, H, T, S)
+            return ops.matmul(ops.cast(weights, value.dtype), value), weights  # (B, H, T, V)
+        scores = self.logits(query, key)
+        return mask.dropped_product(scores, value, keep=self.dropout.keep(scores), rate=self.dropout.rate), None
 
     def logits(self, query: Any, key: Any) -> Any:
         """The scores of `score`, bounded by `soft_cap`."""

@@ -22,7 +22,7 @@ class Dropout(keras.layers.Dropout):
     of four. A byte is below a threshold that is drawn anew in each call, one of the two whole numbers next to ``256 *
     rate``, so that the probability of being dropped is exactly `rate` nevertheless.
 
-    With a `noise_shape`, or a rate above 255/256, it is Keras's layer.
+    With a `noise_shape`, or a rate above 255/256, it is Keras's layer, and `draws` says no.
 
     Args, `Call arguments`, `Returns` and `Raises` are those of Keras's layer.
 
@@ -36,8 +36,17 @@ class Dropout(keras.layers.Dropout):
     """
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
-        if not training or not 0 < self.rate < 255 / 256 or self.noise_shape is not None or not inputs.shape:
+        if not self.draws(training) or not inputs.shape:
             return super().call(inputs, training=training)
+        kept = inputs * ops.cast(1 / (1 - self.rate), inputs.dtype)
+        return ops.where(self.keep(inputs), kept, ops.cast(0, inputs.dtype))
+
+    def draws(self, training: bool | None) -> bool:
+        """Whether `call` drops what `keep` says."""
+        return bool(training) and 0 < self.rate < 255 / 256 and self.noise_shape is None
+
+    def keep(self, inputs: Any) -> Any:
+        """Booleans, drawn anew and of the shape of the inputs, each False with probability `rate`."""
         shape = ops.shape(inputs)
         count = math.prod(shape)  # a tensor where an axis is only known when the layer runs
         words = keras.random.randint((-(-count // _LANES), 1), -(2**31), 2**31 - 1, seed=self.seed_generator)
@@ -45,5 +54,4 @@ class Dropout(keras.layers.Dropout):
         if not isinstance(count, int) or count % _LANES:
             drawn = drawn[:count]
         threshold = 256 * self.rate + keras.random.uniform((), seed=self.seed_generator) - 128
-        keep = ops.cast(ops.reshape(drawn, shape) >= ops.cast(ops.floor(threshold), "int8"), inputs.dtype)
-        return inputs * (keep * ops.cast(1 / (1 - self.rate), inputs.dtype))
+        return ops.reshape(drawn, shape) >= ops.cast(ops.floor(threshold), "int8")

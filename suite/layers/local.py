@@ -132,6 +132,7 @@ class _Band:
             key_positions=self._row(mask.key_positions, self.keys),
             query_order=self._row(mask.query_order, self.queries),
             key_order=self._row(mask.key_order, self.keys),
+            return_weights=False,
         )
 
     def _row(self, x: Any, fold: Any) -> Any:

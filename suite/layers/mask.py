@@ -39,6 +39,7 @@ class AttentionMask:
         query_order: integers, (T,) or (B, T), the order of storage, which `causal` goes by. It differs from positions
             where sequences are packed into one row, each counted from 0.
         key_order: integers, (S,) or (B, S).
+        return_weights: whether the weights are wanted; where they are not, `attend` may give None in their place.
     """
 
     query: Any = None
@@ -52,6 +53,7 @@ class AttentionMask:
     key_positions: Any
     query_order: Any
     key_order: Any
+    return_weights: bool = True
 
     @classmethod
     def between(cls, queries: int, keys: int, **fields: Any) -> AttentionMask:
@@ -88,6 +90,30 @@ class AttentionMask:
         A row that may read nothing gets exactly zero. `softmax` belongs to whoever attends: an `attend` that uses a
         kernel of its own answers for `allowed` and `scores_bias` itself.
         """
+        scores, readable = self._closed(scores)
+        return _softmax(scores) if readable is None else _closed_softmax(scores, readable)
+
+    def dropped_product(self, scores: Any, value: Any, *, keep: Any, rate: float) -> Any:
+        """``dropout(softmax(scores)) value``, with a gradient that holds one tensor of the size of the scores.
+
+        Args:
+            scores: (B, H, T, S).
+            value: (B, H, S, V).
+            keep: (B, H, T, S) booleans, False where a weight is dropped.
+            rate: the probability of that, by which the others are scaled up.
+
+        Returns:
+            Contexts (B, H, T, V), in the type of the values.
+        """
+        scores, readable = self._closed(scores)
+        readable = ops.ones((), scores.dtype) if readable is None else readable
+        return _dropped_product(rate)(scores, readable, keep, value)
+
+    def _closed(self, scores: Any) -> tuple[Any, Any]:
+        """Scores as the softmax takes them, and which of their rows may read anything, as `_closed_softmax` takes it.
+
+        The latter is None where all may.
+        """
         scores = self._biased(scores)
         keys = self._keys()  # the query's own mask closes whole rows, which is cheaper done afterwards
         rows = [] if self.query is None else [self.query[:, None, :, None]]
@@ -95,9 +121,7 @@ class AttentionMask:
             # A sum costs less than a choice, and its gradient nothing; exp makes exactly zero of what it closes.
             scores = scores + ops.where(keys, ops.cast(0.0, scores.dtype), ops.cast(_CLOSED, scores.dtype))
             rows.append(ops.any(keys, axis=-1, keepdims=True))
-        if not rows:
-            return _softmax(scores)
-        return _closed_softmax(scores, ops.cast(functools.reduce(ops.logical_and, rows), scores.dtype))
+        return scores, ops.cast(functools.reduce(ops.logical_and, rows), scores.dtype) if rows else None
 
     def block(self, *, queries: tuple[Any, int] | None = None, keys: tuple[Any, int] | None = None) -> AttentionMask:
         """The part that belongs to a rectangle of queries and keys.
@@ -165,6 +189,36 @@ def _closed_softmax(scores: Any, readable: Any) -> Any:
     if isinstance(scores, keras.KerasTensor):  # of which a functional model is made outside a layer
         return _softmax(scores) * readable
     return softmax(scores, readable)
+
+
+def _dropped_product(rate: float) -> Callable[..., Any]:
+    """A function from scores, what is readable, or a scalar, what is kept, and values to contexts (B, H, T, V).
+
+    Derived from the operations, the gradient would hold the weights before and after dropout, and what they were
+    multiplied with. This one holds the weights alone, with the sign of those that were dropped turned. It needs no sum
+    over the weights' gradients either: for each query that is the product of its context and the context's gradient.
+    """
+
+    @ops.custom_gradient
+    def product(scores: Any, readable: Any, keep: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
+        weights = _softmax(scores) * readable if len(readable.shape) else _softmax(scores)
+        signed = ops.where(keep, weights, -weights)  # (B, H, T, S)
+        scale = ops.cast(1 / (1 - rate), value.dtype)
+        context = ops.matmul(ops.cast(ops.relu(signed), value.dtype), value) * scale  # (B, H, T, V)
+
+        def gradient(*arguments: Any, upstream: Any = None) -> tuple[Any, Any, Any, Any]:
+            upstream = arguments[0] if upstream is None else upstream  # (B, H, T, V)
+            product = ops.cast(upstream, scores.dtype) * ops.cast(context, scores.dtype)  # (B, H, T, V)
+            share = ops.sum(product, axis=-1, keepdims=True)  # (B, H, T, 1)
+            upstream = upstream * scale
+            kept = ops.maximum(signed, 0)  # said otherwise than above, lest TensorFlow hold on to that
+            dvalue = ops.matmul(ops.swapaxes(ops.cast(kept, value.dtype), -1, -2), upstream)
+            slope = ops.cast(ops.matmul(upstream, ops.swapaxes(value, -1, -2)), scores.dtype)  # (B, H, T, S)
+            return kept * slope - ops.abs(signed) * share, ops.zeros_like(readable), ops.zeros_like(keep), dvalue
+
+        return context, gradient
+
+    return product
 
 
 def _difference(queries: Any, keys: Any) -> Any:

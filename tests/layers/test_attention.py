@@ -290,6 +290,38 @@ def test_dropout_counts_in_training_alone(rng):
     assert 0.2 < (numpy(weights) == 0).mean() < 0.8
 
 
+class Weighing(layers.MultiHeadAttention):
+    def weigh(self, query, key, mask):  # an override, so that weights are made
+        return super().weigh(query, key, mask)
+
+
+class Biased(keras.Model):
+    def __init__(self, attend, **mode):
+        super().__init__()
+        self.attend, self.mode = attend, mode
+        self.bias = self.add_weight(shape=(H, T, T), initializer="glorot_normal")
+
+    def call(self, x):
+        return self.attend(x, bias=self.bias, training=True, **self.mode)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("mode", [*MODES[:2], *MODES[4:]], ids=lambda mode: "+".join(mode) or "plain")
+def test_dropout_without_weights_is_dropout_with_them(rng, mode, policy):
+    x, y = rng.normal(size=(2, B, T, D)).astype("float32")
+    found = []
+    for kind in (layers.MultiHeadAttention, Weighing):
+        keras.utils.set_random_seed(5)  # so that both drop the same
+        model = Biased(kind(H, head_width=W, dropout=0.3, soft_cap=4.0, dtype=policy), **mode)
+        model.compile(keras.optimizers.SGD(1.0), loss="mse", jit_compile=False)
+        loss = model.train_on_batch(x, y)
+        found.append([loss, *(numpy(weight) for weight in model.trainable_weights)])
+    assert len(found[0]) == 10
+    near = 1e-5 if policy == "float32" else 0.02
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=near, atol=near)
+
+
 def test_keras_implicit_mask_is_heard_and_passed_on(rng):
     ids = np.array([[3, 4, 5, 0, 0], [1, 2, 3, 4, 5]])
     embedding = keras.layers.Embedding(9, D, mask_zero=True)
