@@ -41,7 +41,8 @@ def make(name: str, **options) -> layers.MultiHeadAttention:
     layer = layers.MultiHeadAttention(3, **options)
     layer.build((B, T, D))
     for weight in layer.trainable_weights:
-        weight.assign(np.random.default_rng(len(weight.path)).normal(size=weight.shape))
+        # Larger ones make scores of tens, whose rounding the softmax turns into errors as large as what is looked for.
+        weight.assign(np.random.default_rng(len(weight.path)).normal(scale=0.5, size=weight.shape))
     return layer
 
 
