@@ -244,8 +244,9 @@ class MultiHeadAttention(keras.layers.Layer):
     def attend(self, query: Any, key: Any, value: Any, mask: AttentionMask, *, training: bool | None) -> Any:
         """A hook. Queries (B, H, T, W), keys (B, H, S, W), values (B, H, S, V) -> contexts (B, H, T, V) and weights.
 
-        The weights, (B, H, T, S), may be None where an override never has them; `weigh` is asked for them where they
-        are wanted. An override answers for the whole of `mask`, and may hand what it cannot do to this one.
+        The weights, (B, H, T, S), may be None where an override never has them, in which case `weigh` is asked for
+        them where they are wanted, and are None here in training with dropout where ``mask.return_weights`` says that
+        they are not. An override answers for the whole of `mask`, and may hand what it cannot do to this one.
         """
         own = type(self).weigh is not MultiHeadAttention.weigh
         if own or mask.return_weights or not self.dropout.draws(training):

@@ -110,7 +110,7 @@ class AttentionMask:
         return _dropped_product(rate)(scores, readable, keep, value)
 
     def _closed(self, scores: Any) -> tuple[Any, Any]:
-        """Scores as the softmax takes them, and which of their rows may read anything, as `_closed_softmax` takes it.
+        """Scores with all that is closed at -1e30, and which rows may read anything, as `_closed_softmax` takes it.
 
         The latter is None where all may.
         """
