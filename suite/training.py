@@ -20,7 +20,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from suite import checkpoint
+from suite import backend, checkpoint
 from suite.checkpoint import Kept, assign, values
 from suite.config import TrainConfig
 from suite.console import Reporter
@@ -121,7 +121,7 @@ def fit(
             steps = _Steps(feed, clock, reporter, save, profile, limit=train.pieces * (config.steps or math.inf))
             with contextlib.closing(steps.window):
                 model.fit(
-                    feed,
+                    backend.fed(feed),
                     initial_epoch=progress.epoch,
                     epochs=progress.epoch + 1,
                     callbacks=[steps],

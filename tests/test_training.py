@@ -250,6 +250,27 @@ def test_the_mean_of_the_last_epochs_is_kept_where_it_is_better(tmp_path, comput
         assert ("mean of the last 3" in progress.stopped) == (expected == 2.0)
 
 
+def test_an_epoch_is_fed_in_order_by_what_no_thread_tunes(computing, parts):
+    from suite import training
+
+    one, prepared = prepare(parts)
+    feed = training.Feed(fitting.batches(one, prepared, prepared.train, seed=1), first=1)
+    dataset = backend.fed(feed)
+    assert dataset.options().autotune.enabled is False
+    assert len(dataset) == len(feed) > 2
+    lengths = set()
+    for given, (inputs, targets, weights) in zip(dataset, (feed[i] for i in range(len(feed))), strict=True):
+        assert given[0].keys() == inputs.keys()
+        arrays = [*inputs.values(), targets, weights]
+        for tensor, array in zip([*(given[0][name] for name in inputs), *given[1:]], arrays, strict=True):
+            np.testing.assert_array_equal(tensor.numpy(), array)
+            assert tensor.dtype == array.dtype
+        lengths.add(targets.shape[1])
+    assert len(lengths) > 1  # so that the axis of tokens is one that varies
+    assert dataset.element_spec[1].shape.as_list() == [None, None]
+    assert dataset.element_spec[0]["words"].shape.as_list() == [None, None]
+
+
 def test_model_and_preprocessing_are_saved_together_and_answer_new_text(tmp_path, computing, parts):
     one, prepared = prepare(parts, "train.epochs=1")
     directory = Directory.new(tmp_path, one, prepared)
