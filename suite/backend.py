@@ -121,8 +121,8 @@ def fed(batches: keras.utils.PyDataset) -> Any:
     """One epoch's batches, as `Model.fit` takes them without waiting at the end.
 
     On TensorFlow that is a `tf.data.Dataset` that tunes nothing. The one that Keras makes of a `PyDataset` without
-    workers tunes itself in a thread that sleeps twice as long each time, and an epoch's end waits until it wakes: for
-    a fifth of a short run on one processor.
+    workers tunes itself in a thread that sleeps twice as long each time, and the end of an epoch may wait until it
+    wakes: a short run on one processor did for a fifth of its time.
 
     Args:
         batches: tuples of arrays, or of dictionaries of them. The first two say which axes vary, as Keras reads it.
